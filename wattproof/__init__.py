@@ -1,0 +1,3 @@
+"""wattproof: estimate, route, record and prove the footprint of LLM requests."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,195 @@
+"""What the ledger takes and returns. Plain data; amounts are integers in the unit of their name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from wattproof.methodology.quantity import Usage, UsageSource
+
+__all__ = [
+    "Amount",
+    "AttemptDraft",
+    "AttemptState",
+    "EntryDraft",
+    "EntryKind",
+    "EntryStatus",
+    "FactorTerm",
+    "Opened",
+    "Replay",
+    "Settled",
+    "SummaryQuery",
+    "SummaryRow",
+]
+
+AttemptState = Literal["open", "settled", "failed", "cancelled", "abandoned"]
+EntryKind = Literal["inference", "recorded", "imported", "adjustment", "operation", "key"]
+EntryStatus = Literal["completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An estimated amount as integers; low and high are None together where no interval is published."""
+
+    median: int
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FactorTerm:
+    """One additive log-normal term of an entry, for totals that keep shared uncertainty.
+
+    `energy_mean_nwh` and `carbon_mean_ng` are means (not medians). The loadings, with scoped factor names
+    (`grid:FR`, `batch`), are in the entry's factor signature; `idiosyncratic_sigma` is not shared with any other entry.
+    """
+
+    name: str
+    energy_mean_nwh: int
+    carbon_mean_ng: int | None
+    energy_loadings: tuple[tuple[str, float], ...]
+    carbon_loadings: tuple[tuple[str, float], ...]
+    idiosyncratic_sigma: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDraft:
+    """One try at an upstream, written before it is spent. Times are Unix seconds."""
+
+    log_id: str
+    request_id: str
+    request_digest: bytes
+    deployment: str
+    lease_expires_at: float
+    reserved_energy_nwh: int | None = None
+    reserved_carbon_ng: int | None = None
+    reserved_tokens: int | None = None
+    reserved_cost_micros: int | None = None
+    operation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """One settled request, before it has a place in the log. Columns of entry v1.
+
+    `occurred_at` is RFC 3339 UTC. `usage` sums all attempts. `energy_nwh` … are None when unknown, with the reason code
+    in `reasons`. `decision_json` is stored beside the entry and may be erased without breaking the log.
+    """
+
+    log_id: str
+    kind: EntryKind
+    status: EntryStatus
+    request_id: str | None
+    request_digest: bytes | None
+    occurred_at: str
+    workload: str
+    provider: str
+    model: str
+    resolved_model: str | None
+    deployment: str
+    zone: str
+    location_evidence: str
+    energy_source: str
+    renewable_ratio_bps: int | None
+    temporal_match: str
+    grid_source: str
+    usage: Usage
+    usage_source: UsageSource
+    method_id: str
+    edition: str
+    tier: str
+    boundary: str
+    energy_nwh: Amount | None
+    carbon_location_ng: Amount | None
+    carbon_market_ng: Amount | None
+    water_nl: Amount | None
+    adpe_pgsbeq: Amount | None
+    reasons: Mapping[str, str]
+    terms: tuple[FactorTerm, ...]
+    attempts: int = 1
+    latency_ms: int | None = None
+    finish_reason: str | None = None
+    cost_micros: int | None = None
+    currency: str | None = None
+    instrument_id: str | None = None
+    project: str | None = None
+    tags: tuple[str, ...] = ()
+    operation_id: str | None = None
+    parent_id: str | None = None
+    step_kind: str | None = None
+    retry_of: str | None = None
+    adjusts: int | None = None
+    source: str = "wattproof"
+    external_id: str | None = None
+    provider_request_id: str | None = None
+    synthetic: bool = False
+    decision_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The attempt is recorded; the call may be made."""
+
+    attempt_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An entry with its place in the log and its receipt."""
+
+    log_id: str
+    seq: int
+    receipt_id: str
+    jws: str | None
+    entry_hash: bytes
+    recorded_at: str
+    draft: EntryDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The request_id was settled before with the same body: the stored entry, nothing is spent."""
+
+    settled: Settled
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryQuery:
+    """Which entries to add up: [since, until) as RFC 3339 UTC instants; None is open-ended."""
+
+    log_id: str
+    since: str | None = None
+    until: str | None = None
+    group_by: str | None = None
+    operation_id: str | None = None
+    tag: str | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """Totals of one group (or of everything, `key` None). Amounts are None when no entry in the group knows them.
+
+    `*_known_count` says how many of `request_count` entries the amount covers. Shares are counts by value.
+    """
+
+    key: str | None
+    request_count: int
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    reasoning_tokens: int
+    energy_wh: tuple[float, float | None, float | None] | None
+    carbon_gco2e: tuple[float, float | None, float | None] | None
+    carbon_market_gco2e: float | None
+    water_ml: float | None
+    adpe_kgsbeq: float | None
+    energy_known_count: int
+    carbon_known_count: int
+    market_known_count: int
+    water_known_count: int
+    adpe_known_count: int
+    renewable_ratio_bps: int | None
+    cost_micros_by_currency: Mapping[str, int] = field(default_factory=dict[str, int])
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Any])
