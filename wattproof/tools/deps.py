@@ -1,0 +1,42 @@
+"""What a tool may touch. Built once per process by the server or the command line and passed to every tool."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wattproof.resources.ledger import Ledger
+    from wattproof.resources.providers.records import Deployment
+    from wattproof.resources.runs import RunDeps
+
+__all__ = ["Deps"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """The outside world of the tools. Nothing is opened until a tool awaits it.
+
+    `clock` returns Unix seconds. `deployments` lists every candidate this installation knows: catalogue rows, the
+    embedded model, and local servers that answered; the first await does the work, later ones return the same
+    tuple. `ledger` opens the ledger (and creates it and its keys) on the first await. `runs` opens what a real run
+    needs beside it: the HTTP client, the embedded server's factory, health, the bounded cache of answers.
+
+    `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
+    `max_cost_usd` caps one run unless the caller sets a lower limit; no argument raises it. `allow_keyed_runs` is
+    false where the server cannot know its caller; then only deployments that need no key may run.
+    """
+
+    clock: Callable[[], float]
+    environ: Mapping[str, str]
+    home: Path
+    log_id: str
+    deployments: Callable[[], Awaitable[tuple[Deployment, ...]]]
+    ledger: Callable[[], Awaitable[Ledger]]
+    runs: Callable[[], Awaitable[RunDeps]]
+    default_zone: str | None = None
+    max_cost_usd: float | None = 0.10
+    offline: bool = False
+    allow_keyed_runs: bool = True
