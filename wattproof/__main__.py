@@ -1,0 +1,52 @@
+"""The command ``wattproof``. Standard library only: what a subcommand needs is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve over stdio when there are no arguments, else run the subcommand; returns the exit code.
+
+    0 done, 1 failed, 2 wrong usage or input, 3 not established, 4 no real inference.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["--version"], ["-V"]):
+        from wattproof import __version__
+
+        print(f"wattproof {__version__}")  # noqa: T201
+        return 0
+    if not given:
+        return _serve_stdio()
+    from wattproof.server.cli import run_command
+
+    return run_command(given)
+
+
+def _serve_stdio() -> int:
+    if sys.stdin.isatty():
+        sys.stderr.write(
+            "wattproof: serving MCP over stdin and stdout; an MCP host normally starts this. Ctrl-C stops.\n"
+            "To try it here: wattproof demo. To add it to a host: wattproof install --help. All commands: --help.\n"
+        )
+        sys.stderr.flush()
+    from wattproof.methodology.errors import WattproofError
+
+    try:
+        from wattproof.server.open import serve_stdio
+
+        serve_stdio(os.environ)
+    except WattproofError as error:
+        sys.stderr.write(f"wattproof: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

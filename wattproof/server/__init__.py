@@ -1,0 +1,1 @@
+"""The MCP server, the command line and what they need to start."""

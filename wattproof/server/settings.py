@@ -1,0 +1,183 @@
+"""What the operator has set: environment first, then ``config.toml`` in the home, then defaults.
+
+The working directory is never read. Secrets come from the environment or from ``secrets.toml`` in the home, which must
+be readable by its owner alone; they stay in `Settings.environ`, which no text form of `Settings` shows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wattproof.methodology.errors import InvalidInput, KeyUnusable, UnknownZone
+
+__all__ = ["CONFIG_KEYS", "Settings", "default_home", "load_settings", "unknown_variables"]
+
+_T = TypeVar("_T")
+
+DEFAULT_MAX_COST_USD = 0.10
+_MAX_FILE_BYTES = 64 * 1024
+
+CONFIG_KEYS: Mapping[str, str] = {
+    "zone": "WATTPROOF_ZONE",
+    "offline": "WATTPROOF_OFFLINE",
+    "max_cost_usd": "WATTPROOF_MAX_COST_USD",
+}
+"""Each key of config.toml and the environment variable that overrides it."""
+
+_ENVIRONMENT_ONLY = (
+    "WATTPROOF_HOME",
+    "WATTPROOF_HTTP_TOKEN",
+    "WATTPROOF_ISSUER_KEY",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Validated once, at start.
+
+    `home` is absolute. `zone` is a bundled zone key for local models, or None. `max_cost_usd` is the ceiling of one run
+    in US dollars. `environ` is the environment with the secrets file under it.
+    """
+
+    home: Path
+    zone: str | None = None
+    offline: bool = False
+    max_cost_usd: float = DEFAULT_MAX_COST_USD
+    environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @property
+    def http_token(self) -> str | None:
+        """A fixed bearer token for `serve --http`, so that clients survive a restart; None: draw one."""
+        return self.environ.get("WATTPROOF_HTTP_TOKEN") or None
+
+
+def default_home() -> Path:
+    """The platform's data directory for this user."""
+    from platformdirs import user_data_path
+
+    return user_data_path("wattproof", appauthor=False)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ` and the files of the home that it names; creates nothing.
+
+    Raises:
+        InvalidInput: a variable or a key of config.toml has a wrong value; the text names it.
+        KeyUnusable: secrets.toml can be read by others.
+    """
+    home = _home(environ)
+    config = _config(home / "config.toml")
+    max_cost_usd = _pick(environ, config, home, "max_cost_usd", _amount)
+    return Settings(
+        home=home,
+        zone=_pick(environ, config, home, "zone", _zone),
+        offline=_pick(environ, config, home, "offline", _flag) or False,
+        max_cost_usd=DEFAULT_MAX_COST_USD if max_cost_usd is None else max_cost_usd,
+        environ={**_secrets(home / "secrets.toml"), **environ},
+    )
+
+
+def unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names that start with WATTPROOF_ and that nothing reads: most likely a typing error."""
+    known = {*CONFIG_KEYS.values(), *_ENVIRONMENT_ONLY}
+    return tuple(sorted(name for name in environ if name.startswith("WATTPROOF_") and name not in known))
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    text = environ.get("WATTPROOF_HOME", "").strip()
+    if not text:
+        return default_home()
+    home = Path(text).expanduser()
+    if not home.is_absolute():
+        raise InvalidInput("WATTPROOF_HOME", f"is the relative path {text!r}", "give an absolute path")
+    return home
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InvalidInput(str(path), f"cannot be read ({error.strerror})", "make it readable or remove it") from error
+    if len(raw) > _MAX_FILE_BYTES:
+        raise InvalidInput(str(path), f"has {len(raw)} bytes", f"keep it under {_MAX_FILE_BYTES}")
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(str(path), f"is not valid TOML ({error})", "correct that line or remove the file") from error
+
+
+def _config(path: Path) -> dict[str, Any]:
+    config = _read(path)
+    for key in config:
+        if key not in CONFIG_KEYS:
+            close = difflib.get_close_matches(key, CONFIG_KEYS, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise InvalidInput(f"{path}: {key}", "is not a setting", f"{hint}known keys: {', '.join(CONFIG_KEYS)}")
+    return config
+
+
+def _secrets(path: Path) -> dict[str, str]:
+    secrets = _read(path)
+    if not secrets:
+        return {}
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        raise KeyUnusable(f"{path} can be read by others (mode {mode:04o}); run: chmod 600 {path}")
+    for name, value in secrets.items():
+        if not isinstance(value, str):
+            raise InvalidInput(f"{path}: {name}", "is not a string", 'write it as NAME = "value"')
+    return secrets
+
+
+def _pick(
+    environ: Mapping[str, str], config: Mapping[str, Any], home: Path, key: str, parse: Callable[[str, object], _T]
+) -> _T | None:
+    variable = CONFIG_KEYS[key]
+    text = environ.get(variable, "").strip()
+    if text:
+        return parse(variable, text)
+    if key in config:
+        return parse(f"{home / 'config.toml'}: {key}", config[key])
+    return None
+
+
+def _zone(where: str, value: object) -> str:
+    from wattproof.methodology.zones import zone_average
+
+    if not isinstance(value, str):
+        raise InvalidInput(where, f"is {value!r}", 'give a zone such as "FR" or "SE-SE3"')
+    try:
+        return zone_average(value).zone
+    except UnknownZone as error:
+        raise InvalidInput(where, f"is {value!r}, an unknown zone", f"closest: {', '.join(error.closest)}") from error
+
+
+def _flag(where: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise InvalidInput(where, f"is {value!r}", "give 1 or 0 in the environment, true or false in config.toml")
+
+
+def _amount(where: str, value: object) -> float:
+    problem = InvalidInput(where, f"is {value!r}", "give an amount in US dollars from 0 to 1000, such as 0.10")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise problem
+    try:
+        amount = float(value)
+    except ValueError as error:
+        raise problem from error
+    if not 0 <= amount <= 1000:
+        raise problem
+    return amount
