@@ -1,0 +1,118 @@
+"""Canonical JSON: the subset of RFC 8785 (JCS) that every language encodes alike.
+
+Objects with ASCII keys, lists, strings, null and integers with |n| < 2**53. No floats and no booleans, so that two
+verifiers can never disagree about how a number is written. On this subset the output is byte for byte what RFC 8785
+gives. Reading is strict: what does not encode back to the same bytes is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, cast
+
+from wattproof.methodology.errors import InvalidInput, VerificationFailed
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_INTEGER", "dumps", "loads"]
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 8
+MAX_INTEGER = 2**53 - 1
+
+
+def dumps(value: object) -> bytes:
+    """Encode `value` (dict, list, str, int, None) as canonical UTF-8 JSON.
+
+    Raises:
+        InvalidInput: a float, a boolean, an integer of 2**53 or more, a key that is not ASCII, a lone surrogate,
+            nesting above 8, or another type. The error names the place, e.g. ``usage.input_tokens``.
+    """
+    _check(value, "", 0)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+    return text.encode()
+
+
+def loads(data: bytes) -> Any:
+    """Decode canonical JSON; refuse everything that `dumps` would not have written.
+
+    Raises:
+        VerificationFailed: check ``format``; reason ``too_large``, ``not_json``, ``duplicate_key``, ``not_integer`` or
+            ``not_canonical``.
+    """
+    if len(data) > MAX_BYTES:
+        raise _failed("too_large", f"The JSON has {len(data)} bytes; at most {MAX_BYTES} are read.")
+    try:
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_object,
+            parse_float=_not_integer,
+            parse_int=_integer,
+            parse_constant=_not_integer,
+        )
+        encoded = dumps(value)
+    except InvalidInput as error:
+        raise _failed("not_canonical", f"The JSON is outside the canonical subset: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _failed("not_json", "The bytes are not UTF-8 JSON of ordinary depth.") from error
+    if encoded != data:
+        raise _failed("not_canonical", "The JSON differs from its canonical encoding (key order, spaces or escapes).")
+    return value
+
+
+def _check(value: object, path: str, depth: int) -> None:
+    match value:
+        case None:
+            return
+        case bool() | float():
+            raise InvalidInput(path or "value", f"is {value!r}", "canonical JSON holds integers, strings and null")
+        case int():
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise InvalidInput(path or "value", "is an integer of 2**53 or more", "use a larger unit")
+        case str():
+            _check_text(value, path)
+        case dict() | list():
+            _check_members(cast("dict[object, object] | list[object]", value), path, depth + 1)
+        case _:
+            raise InvalidInput(path or "value", f"is a {type(value).__name__}", "use dict, list, str, int or None")
+
+
+def _check_members(value: Mapping[object, object] | list[object], path: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidInput(path or "value", f"is nested deeper than {MAX_DEPTH}", "flatten it")
+    if isinstance(value, list):
+        for index, member in enumerate(value):
+            _check(member, f"{path}[{index}]", depth)
+        return
+    for key, member in value.items():
+        if not isinstance(key, str) or not key.isascii():
+            raise InvalidInput(path or "value", f"has the key {key!r}", "use ASCII strings as keys")
+        _check(member, f"{path}.{key}" if path else key, depth)
+
+
+def _check_text(value: str, path: str) -> None:
+    if value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(path or "value", "holds a lone surrogate", "use valid Unicode text") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _failed("duplicate_key", "A JSON object names the same key twice.")
+    return made
+
+
+def _integer(text: str) -> int:
+    # A long digit string is refused before int() spends time on it.
+    return int(text) if len(text) <= 17 else _not_integer(text)
+
+
+def _not_integer(text: str) -> NoReturn:
+    raise _failed("not_integer", f"{text[:40]} is not an integer below 2**53; numbers must be.")
+
+
+def _failed(reason: str, message: str) -> VerificationFailed:
+    return VerificationFailed("format", reason, message)
