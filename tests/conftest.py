@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from tests.fakes.provider import FakeProvider
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def fake_provider() -> Iterator[FakeProvider]:
+    """An unkind OpenAI-compatible provider on 127.0.0.1; see tests/fakes/provider.py."""
+    with _fake("provider").serving() as provider:
+        yield provider
+
+
+def _fake(name: str) -> ModuleType:
+    """A module of tests/fakes, which is not on the import path."""
+    full = f"tests.fakes.{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).parent / "fakes" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]

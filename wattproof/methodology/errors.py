@@ -24,6 +24,10 @@ WattproofError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wattproof.methodology.quantity import Usage, UsageSource
 
 __all__ = [
     "InvalidInput",
@@ -112,12 +116,28 @@ class UpstreamError(WattproofError):
         reason: a code such as ``http_429``, ``timeout``, ``cut_stream``, ``bad_json``, ``connect``.
         retryable: whether the same or another candidate may be tried.
         retry_after_s: what the provider asked for, or None.
+        partial_text: the part of an answer that had arrived, or "".
+        partial_usage: tokens spent before it failed, or None where nothing is known to have been spent.
+        partial_usage_source: whether the provider stated `partial_usage` or we counted it.
     """
 
-    def __init__(self, reason: str, message: str, *, retryable: bool, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        partial_text: str = "",
+        partial_usage: Usage | None = None,
+        partial_usage_source: UsageSource | None = None,
+    ) -> None:
         self.reason = reason
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.partial_text = partial_text
+        self.partial_usage = partial_usage
+        self.partial_usage_source = partial_usage_source
         super().__init__(message)
 
 

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 LocationEvidence = Literal["contractual", "declared", "caller", "inferred", "unknown"]
-WireProtocol = Literal["openai-chat", "anthropic-messages", "embedded"]
+WireProtocol = Literal["openai-chat", "openai-embeddings", "anthropic-messages", "embedded"]
 
 EVIDENCE_RANK: Mapping[LocationEvidence, int] = {
     "contractual": 4,
@@ -70,6 +70,8 @@ class Deployment:
     `model` is our canonical id (the methodology registry resolves it); `native_model` is what the provider calls it.
     `zone` is None when the provider discloses none. `pue` is None when unknown. `key_env` names the environment
     variables that may hold the key, in order; empty when none is needed. `local` is true for a server on this machine.
+    `output_limit_field` is what the provider calls the limit on output tokens; `ask_stream_usage` is false where it
+    refuses `stream_options` and sends usage unasked.
     """
 
     provider: str
@@ -89,6 +91,8 @@ class Deployment:
     speed_tokens_per_s: float | None = None
     context_tokens: int | None = None
     local: bool = False
+    output_limit_field: str = "max_tokens"
+    ask_stream_usage: bool = True
 
     @property
     def id(self) -> str:

@@ -1,0 +1,112 @@
+"""Readings from the bundled annual edition: they need no network and never expire.
+
+An annual average is always `temporal_match: fallback`, whatever the date of the request.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.zones import ZoneAverage, all_zones, mixture, zone_average
+from wattproof.resources.grid.reading import Reading
+
+__all__ = ["annual_reading", "reading_for", "unknown_reading"]
+
+_YEAR_9999 = 253_402_300_799
+
+
+def annual_reading(zone: str, requested_at: float) -> Reading:
+    """The bundled annual average of `zone` [gCO2e/kWh, lifecycle, consumption-based].
+
+    `requested_at` is in Unix seconds. `age_minutes` counts from `observed_at`, the start of the year observed.
+
+    Source: the zone's row in the edition, Electricity Maps (ODbL 1.0).
+
+    Raises:
+        UnknownZone: the edition has no such zone; names the three closest.
+        InvalidInput: `requested_at` is not a time.
+    """
+    row = zone_average(zone)
+    return _reading(
+        row,
+        requested_at,
+        zone=row.zone,
+        value=row.value_gco2e_per_kwh,
+        sigma_ln=row.sigma_ln,
+        renewable_ratio_bps=row.renewable_ratio_bps,
+        carbon_free_ratio_bps=row.carbon_free_ratio_bps,
+    )
+
+
+def unknown_reading(provider: str, requested_at: float) -> Reading:
+    """What can be said where a provider names no place: the mixture of all bundled zones.
+
+    The value is the mixture's median, `low` and `high` the zones' 5 and 95 % points; zones count alike, whatever their
+    size, because nothing is known. Renewable shares are None.
+
+    Raises:
+        InvalidInput: `requested_at` is not a time.
+    """
+    spread = mixture()
+    return _reading(
+        zone_average(all_zones()[0]),
+        requested_at,
+        zone=f"unknown:{provider}",
+        value=spread.median,
+        sigma_ln=spread.sigma_ln,
+        bounds=(spread.low, spread.high),
+    )
+
+
+def reading_for(zone: str | None, provider: str, requested_at: float) -> Reading:
+    """The annual reading of `zone`, or the mixture named after `provider` where the zone is None.
+
+    Raises:
+        UnknownZone: the edition has no such zone.
+        InvalidInput: `requested_at` is not a time.
+    """
+    return unknown_reading(provider, requested_at) if zone is None else annual_reading(zone, requested_at)
+
+
+def _reading(
+    row: ZoneAverage,
+    requested_at: float,
+    *,
+    zone: str,
+    value: float,
+    sigma_ln: float,
+    bounds: tuple[float, float] | None = None,
+    renewable_ratio_bps: int | None = None,
+    carbon_free_ratio_bps: int | None = None,
+) -> Reading:
+    if not (math.isfinite(requested_at) and 0 <= requested_at <= _YEAR_9999):
+        raise InvalidInput("requested_at", f"is {requested_at!r}", "give Unix seconds from 1970 to 9999")
+    asked = datetime.fromtimestamp(int(requested_at), UTC)
+    observed = datetime(row.year, 1, 1, tzinfo=UTC)
+    low, high = bounds or (None, None)
+    return Reading(
+        value_gco2e_per_kwh=value,
+        zone=zone,
+        basis="average",
+        factor_scope="lifecycle",
+        accounting="consumption",
+        observed_at=_rfc3339(observed),
+        requested_at=_rfc3339(asked),
+        age_minutes=max(0, int((asked - observed).total_seconds()) // 60),
+        temporal_match="fallback",
+        evidence="annual" if bounds is None else "mixture",
+        source=row.source_id,
+        licence=row.licence,
+        sigma_ln=sigma_ln,
+        renewable_ratio_bps=renewable_ratio_bps,
+        carbon_free_ratio_bps=carbon_free_ratio_bps,
+        low_gco2e_per_kwh=low,
+        high_gco2e_per_kwh=high,
+    )
+
+
+def _rfc3339(moment: datetime) -> str:
+    # strftime("%Y") does not pad years below 1000 on every platform; isoformat does.
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
