@@ -1,0 +1,102 @@
+"""The one place where our errors become errors of the MCP SDK, which hides the text of every other exception."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
+from pydantic import ValidationError
+
+from wattproof.methodology.errors import UnknownName, WattproofError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+__all__ = ["argument_problems", "told_to_reader", "told_to_tool_caller"]
+
+_SHOWN_PROBLEMS = 5
+
+
+@contextmanager
+def told_to_tool_caller(arguments: type[BaseModel]) -> Iterator[None]:
+    """Turn what a user is meant to read into a ToolError; anything else stays a bug, and masked.
+
+    Raises:
+        ToolError: for a WattproofError, or for arguments that `arguments` refuses.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise ToolError(argument_problems(error, arguments)) from None
+    except WattproofError as error:
+        raise ToolError(str(error)) from error
+
+
+@contextmanager
+def told_to_reader() -> Iterator[None]:
+    """The same for the reader of a resource.
+
+    Raises:
+        ResourceNotFoundError: no edition and no ledger has the name.
+        ResourceError: for any other WattproofError.
+    """
+    try:
+        yield
+    except UnknownName as error:
+        raise ResourceNotFoundError(str(error)) from error
+    except WattproofError as error:
+        raise ResourceError(str(error)) from error
+
+
+def argument_problems(error: ValidationError, arguments: type[BaseModel]) -> str:
+    """Every wrong argument as `field problem; what would work.`, at most five of them."""
+    details = error.errors(include_url=False, include_context=True)
+    # A union reports each of its branches; one sentence per argument is what a caller can use.
+    by_field: dict[str, list[ErrorDetails]] = {}
+    for detail in details:
+        by_field.setdefault(str(detail["loc"][0]) if detail["loc"] else "arguments", []).append(detail)
+    told = [_problem(field, found, arguments) for field, found in by_field.items()]
+    hidden = len(told) - _SHOWN_PROBLEMS
+    return " ".join(told[:_SHOWN_PROBLEMS]) + (f" And {hidden} more." if hidden > 0 else "")
+
+
+def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseModel]) -> str:
+    detail = details[0]
+    known = sorted(arguments.model_fields)
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        import difflib
+
+        close = difflib.get_close_matches(field, known, n=1)
+        fix = f"did you mean {close[0]}?" if close else f"the parameters are {', '.join(known)}."
+        return f"{_short(field)} is not a parameter; {fix}"
+    if detail["type"] == "missing" and len(detail["loc"]) == 1:
+        return f"{field} is missing; {_hint(field, arguments)}."
+    where = ".".join(str(part) for part in detail["loc"] if isinstance(part, int) or part in (field, *_inner(detail)))
+    wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
+    return f"{where} is {_short(repr(detail['input']))}; {wanted}."
+
+
+def _inner(detail: ErrorDetails) -> tuple[str, ...]:
+    """The last name in the path, unless it is the name of a union's branch."""
+    last = detail["loc"][-1]
+    return (last,) if isinstance(last, str) and last.isidentifier() and last not in ("str", "int", "float") else ()
+
+
+def _wanted(detail: ErrorDetails) -> str:
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if text == detail["msg"]:
+        return text[:1].lower() + text[1:]
+    return f"give {text.removeprefix('a valid ')}"
+
+
+def _hint(field: str, arguments: type[BaseModel]) -> str:
+    info: Any = arguments.model_fields.get(field)
+    description = None if info is None else info.description
+    return f"give it: {description[:1].lower() + description[1:]}" if description else "give it"
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,171 @@
+"""Each tool as an MCP tool: what a model reads about it, and how a call becomes text and structured content."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+
+from wattproof.server.mcp_errors import told_to_tool_caller
+from wattproof.server.mcp_schemas import input_schema, output_schema
+from wattproof.tools import estimate_request as estimate
+from wattproof.tools import run_inference as run
+from wattproof.tools import summarize_ledger as summarize
+from wattproof.tools import verify_receipt as verify
+from wattproof.tools.progress import Report
+from wattproof.tools.provenance import META_KEY, named_fields
+from wattproof.tools.result import Arguments, Result
+
+if TYPE_CHECKING:
+    from wattproof.tools.deps import Deps
+
+__all__ = ["TOOLS", "ToolSpec", "sdk_tool"]
+
+# The four named fields where nothing more particular is known. In the definitions, so that a client can show them
+# before it calls.
+_DEFAULTS: dict[str, Any] = {
+    META_KEY: {
+        "region_scope": "unknown",
+        "energy_source": "unknown-mix",
+        "methodology": "wattproof/param@1.0.0",
+        "renewable_ratio_bps": None,
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One row of the tool table. The two `str` fields are read by models; keep them short."""
+
+    name: str
+    title: str
+    description: str
+    arguments: type[Arguments]
+    result: type[Result]
+    call: Callable[[Any, Deps, Report], Awaitable[Any]]
+    brief: Callable[[Any], str]
+    read_only: bool
+    idempotent: bool
+    open_world: bool
+
+
+async def _estimate(args: estimate.EstimateArgs, deps: Deps, _report: Report) -> estimate.EstimateResult:
+    return await estimate.estimate_request(args, deps)
+
+
+async def _summarize(args: summarize.SummaryArgs, deps: Deps, _report: Report) -> summarize.SummaryResult:
+    return await summarize.summarize_ledger(args, deps)
+
+
+async def _verify(args: verify.VerifyArgs, deps: Deps, _report: Report) -> verify.VerifyResult:
+    return await verify.verify_receipt(args, deps)
+
+
+TOOLS: tuple[ToolSpec, ...] = (
+    ToolSpec(
+        name="estimate_request",
+        title="Estimate an LLM request",
+        description="Estimate energy and CO2e of an LLM request before sending it, with a 90 % interval. Sends nothing.",
+        arguments=estimate.EstimateArgs,
+        result=estimate.EstimateResult,
+        call=_estimate,
+        brief=estimate.brief,
+        read_only=True,
+        idempotent=True,
+        open_world=False,
+    ),
+    ToolSpec(
+        name="run_inference",
+        title="Run an LLM request",
+        description=(
+            "Send a chat request to the provider that fits the limits best, record it and return the answer with a "
+            "signed receipt. dry_run=true only shows the choice and costs nothing."
+        ),
+        arguments=run.RunArgs,
+        result=run.RunResult,
+        call=run.run_inference,
+        brief=run.brief,
+        read_only=False,
+        idempotent=False,
+        open_world=True,
+    ),
+    ToolSpec(
+        name="summarize_ledger",
+        title="Summarize the ledger",
+        description="Totals of recorded requests over a period: count, tokens, energy, CO2e, with intervals.",
+        arguments=summarize.SummaryArgs,
+        result=summarize.SummaryResult,
+        call=_summarize,
+        brief=summarize.brief,
+        read_only=True,
+        idempotent=True,
+        open_world=False,
+    ),
+    ToolSpec(
+        name="verify_receipt",
+        title="Verify a receipt",
+        description="Check a receipt's signature, log inclusion, arithmetic, plausibility and age, each apart.",
+        arguments=verify.VerifyArgs,
+        result=verify.VerifyResult,
+        call=_verify,
+        brief=verify.brief,
+        read_only=True,
+        idempotent=True,
+        open_world=False,
+    ),
+)
+
+
+def sdk_tool(spec: ToolSpec) -> Tool:
+    """The MCP tool of one row. Our own argument model checks the call, so that its errors can say what would work."""
+
+    async def call(arguments: dict[str, Any], ctx: Context[Deps, Any]) -> CallToolResult:
+        with told_to_tool_caller(spec.arguments):
+            args = spec.arguments.model_validate(arguments)
+            result = await spec.call(args, ctx.request_context.lifespan_context, ctx.report_progress)
+        return _called(spec, result)
+
+    return Tool(
+        fn=call,
+        name=spec.name,
+        title=spec.title,
+        description=spec.description,
+        parameters=input_schema(spec.arguments),
+        fn_metadata=_OwnArguments(arg_model=ArgModelBase, output_schema=output_schema(spec.result)),
+        is_async=True,
+        context_kwarg="ctx",
+        annotations=ToolAnnotations(
+            read_only_hint=spec.read_only,
+            destructive_hint=False,
+            idempotent_hint=spec.idempotent,
+            open_world_hint=spec.open_world,
+        ),
+        meta=_DEFAULTS,
+    )
+
+
+class _OwnArguments(FuncMetadata):
+    """Hands the arguments to the tool function unchecked, which checks them itself.
+
+    The SDK's own check would show pydantic's dump to the model, and would read any text that happens to be JSON as an
+    object. The result is not validated a second time: it comes from our own checked model, and the contract tests
+    compare it with the published schema.
+    """
+
+    def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
+        return {"arguments": arguments_to_validate}
+
+
+def _called(spec: ToolSpec, result: Any) -> CallToolResult:
+    structured = result.structured()
+    meta = named_fields(result.provenance, structured.get("receipt_id"))
+    return CallToolResult(
+        content=[TextContent(type="text", text=spec.brief(result))],
+        structured_content=structured,
+        _meta={META_KEY: meta},
+    )

@@ -1,0 +1,89 @@
+"""What the caller could change, and the ratio that it would give."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from wattproof.tools.figures import rounded, significant
+
+if TYPE_CHECKING:
+    from wattproof.methodology.models import Model
+    from wattproof.methodology.quantity import Footprint
+    from wattproof.resources.footprints import Estimate
+
+__all__ = ["Lever", "dominant_factor", "find_levers"]
+
+_SMALLER = 0.6
+"""A model is offered as a lever from this ratio of active parameters down: less is lost in the uncertainty."""
+
+_FACTOR_WORDS = {"batch": "batch size", "grid": "grid intensity", "active_b": "model size"}
+
+
+class Lever(BaseModel):
+    """One argument to change, and the energy of the changed request as a share of this one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    set: dict[str, str | int]
+    energy_ratio: float
+
+    def words(self) -> str:
+        """The lever as a sentence."""
+        changed = " ".join(f"{value}" if name == "model" else f"{name} {value}" for name, value in self.set.items())
+        return f"{changed} would need {significant(self.energy_ratio)}x."
+
+
+def find_levers(estimate: Estimate) -> tuple[Lever, ...]:
+    """At most two levers on energy: a smaller model of the same family, and half the output."""
+    base = estimate.footprint.energy_wh
+    if base is None or base.median == 0:
+        return ()
+    levers: list[Lever] = []
+    smaller = _smaller_sibling(estimate.activity.model)
+    if smaller is not None:
+        numbers = {
+            operand.name: operand.number
+            for operand in estimate.method.operands(replace(estimate.activity, model=smaller))
+        }
+        levers += _lever(estimate, base.median, {"model": smaller.id}, numbers)
+    usage = estimate.activity.usage
+    if usage.output_tokens >= 2:
+        half = max(usage.output_tokens // 2, usage.reasoning_tokens)
+        numbers = {operand.name: operand.number for operand in estimate.operands} | {"output_tokens": float(half)}
+        levers += _lever(estimate, base.median, {"output_tokens": half}, numbers)
+    return tuple(levers)
+
+
+def dominant_factor(footprint: Footprint) -> str | None:
+    """The one unknown that widens the energy interval most, in words; None where nothing is uncertain."""
+    shares: dict[str, float] = defaultdict(float)
+    for term in footprint.energy_terms:
+        for factor, sigma in term.loadings:
+            shares[factor] += term.median * sigma
+    if not shares or max(shares.values()) == 0:
+        return None
+    factor = max(shares, key=lambda name: shares[name])
+    return _FACTOR_WORDS.get(factor, factor.replace("_", " "))
+
+
+def _lever(estimate: Estimate, base_wh: float, change: dict[str, str | int], numbers: dict[str, float]) -> list[Lever]:
+    changed = estimate.method.compute(numbers, estimate.footprint.boundary).energy_wh
+    if changed is None or changed.median >= base_wh:
+        return []
+    return [Lever(set=change, energy_ratio=rounded(changed.median / base_wh))]
+
+
+@functools.cache
+def _smaller_sibling(model: Model) -> Model | None:
+    """The largest model of the same family with at most 0.6 of the active parameters."""
+    from wattproof.methodology.models import all_model_ids, find_model
+
+    limit = model.active_b.median * _SMALLER
+    siblings = (find_model(name) for name in all_model_ids())
+    smaller = [other for other in siblings if other.family == model.family and other.active_b.median <= limit]
+    return max(smaller, key=lambda other: (other.active_b.median, other.id), default=None)

@@ -1,0 +1,41 @@
+"""What every tool takes and returns: argument models that refuse typing errors, results with one serialised form."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+__all__ = ["Arguments", "Detail", "Result"]
+
+Detail = Literal["brief", "full"]
+
+
+class Arguments(BaseModel):
+    """Base of argument models. Unknown names are refused: a misspelt limit must never be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Result(BaseModel):
+    """Base of results: an object of flat fields, serialised the same way everywhere.
+
+    A null says that a value is unknown, and `reasons` says why. A field in `omitted_when_null` does not apply when it
+    is null, and is left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    omitted_when_null: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_inapplicable(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        for name in self.omitted_when_null:
+            if fields[name] is None:
+                del fields[name]
+        return fields
+
+    def structured(self) -> dict[str, Any]:
+        """The structured content: what a client receives, and what the command line prints with --json."""
+        return self.model_dump()
