@@ -1,0 +1,118 @@
+"""`batchin/token-estimate@1.0.0`: a provider's declared coefficients per token, with no interval.
+
+BatchIn publishes header names and a renewable ratio, but no coefficient: the default profile is our interpretation and says so.
+`X-Green-Energy-MWh` is read as milliwatt-hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from wattproof.methodology.data import read_edition
+from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.methods.activity import Activity, Intensity
+from wattproof.methodology.methods.method import Constants, Method, token_operands
+from wattproof.methodology.quantity import Boundary, Footprint, Operand, Quantity, Term, Workload
+
+__all__ = ["BATCHIN"]
+
+_FORMULA = """\
+energy        = wh_per_input_token input_tokens + wh_per_output_token output_tokens               [Wh]
+carbon        = energy intensity_gco2e_per_kwh / 1000                                             [gCO2e, location-based]
+carbon_market = energy residual_gco2e_per_kwh (1 - renewable_ratio_bps / 10000) / 1000            [gCO2e, market-based]
+The same for both boundaries: the profile does not say what its coefficients include."""
+
+_OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "cached_input_tokens": "token",
+        "input_tokens": "token",
+        "intensity_gco2e_per_kwh": "gCO2e/kWh",
+        "output_tokens": "token",
+        "renewable_ratio_bps": "1e-4",
+        "residual_gco2e_per_kwh": "gCO2e/kWh",
+        "wh_per_input_token": "Wh/token",
+        "wh_per_output_token": "Wh/token",
+    }
+)
+
+_PROFILE_FIELDS = ("renewable_ratio_bps", "residual_gco2e_per_kwh", "wh_per_input_token", "wh_per_output_token")
+
+
+def _evaluate(n: Mapping[str, float], boundary: Boundary) -> Footprint:
+    if min(n.values()) < 0 or n["renewable_ratio_bps"] > 10_000:
+        raise InvalidInput("profile", "has a negative value or a ratio above 10000", "check each coefficient")
+
+    energy_wh = n["wh_per_input_token"] * n["input_tokens"] + n["wh_per_output_token"] * n["output_tokens"]
+    carbon_gco2e = energy_wh * n["intensity_gco2e_per_kwh"] / 1000
+    unmatched = 1 - n["renewable_ratio_bps"] / 10_000
+    carbon_market_gco2e = energy_wh * n["residual_gco2e_per_kwh"] * unmatched / 1000
+    return Footprint(
+        method_id=BATCHIN.id,
+        interval="none",
+        tier="proxy",
+        boundary=boundary,
+        energy_wh=Quantity(energy_wh),
+        carbon_gco2e=Quantity(carbon_gco2e),
+        carbon_market_gco2e=Quantity(carbon_market_gco2e),
+        reasons=_REASONS,
+        energy_terms=(Term("tokens", energy_wh),),
+        carbon_terms=(Term("tokens", carbon_gco2e),),
+    )
+
+
+def _constants(activity: Activity) -> Constants:
+    profile = activity.profile
+    return _profile_constants(activity.intensity, None if profile is None else tuple(sorted(profile.items())))
+
+
+@lru_cache(maxsize=1024)
+def _profile_constants(intensity: Intensity, declared: tuple[tuple[str, float], ...] | None) -> Constants:
+    default = read_edition("wattproof/batchin_profile.json")
+    profile: Mapping[str, float] = default["profile"] if declared is None else dict(declared)
+    source_id: str = default["source_id"] if declared is None else "caller"
+    if sorted(profile) != sorted(_PROFILE_FIELDS):
+        raise InvalidInput(
+            "profile", f"has the fields {', '.join(sorted(profile))}", f"give {', '.join(_PROFILE_FIELDS)}"
+        )
+    return Constants.of(
+        (
+            *(Operand.of(name, profile[name], _OPERAND_UNITS[name], source_id) for name in _PROFILE_FIELDS),
+            Operand.of("intensity_gco2e_per_kwh", intensity.gco2e_per_kwh, "gCO2e/kWh", intensity.source_id),
+        )
+    )
+
+
+def _assumed(activity: Activity) -> tuple[str, ...]:
+    return ("profile",) if activity.profile is None else ()
+
+
+BATCHIN = Method(
+    id="batchin/token-estimate@1.0.0",
+    aliases=("batchin/token-estimate@1", "batchin/token-estimate", "token-estimate-v1"),
+    title="BatchIn token estimate",
+    summary="Declared Wh per token; location-based and market-based carbon. No interval is published, so none is given.",
+    formula=_FORMULA,
+    interval="none",
+    tier="proxy",
+    indicators=("energy_wh", "carbon_gco2e", "carbon_market_gco2e"),
+    workloads=(Workload.CHAT, Workload.EMBEDDING, Workload.RERANK),
+    sources=(
+        "BatchIn OpenAPI document (https://api.batchin.tech/openapi.json): names, renewable ratio",
+        "our interpretation: coefficients per token, residual intensity",
+    ),
+    not_covered=(
+        "what the coefficients include: BatchIn does not say",
+        "a discount for cached input",
+        "water and resource depletion",
+    ),
+    operand_units=_OPERAND_UNITS,
+    factor_scopes=MappingProxyType({}),
+    assumed=_assumed,
+    constants=_constants,
+    variables=token_operands,
+    evaluate=_evaluate,
+)
+
+_REASONS = MappingProxyType(BATCHIN.undefined("water_ml", "adpe_kgsbeq"))

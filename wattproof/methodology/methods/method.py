@@ -1,0 +1,137 @@
+"""What a method is: a named, versioned, hashed way to turn an activity into a footprint.
+
+Every figure goes the same way, in an estimate and in a receipt: activity -> operands (integers) -> numbers -> compute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Literal
+
+from wattproof.methodology.data import read_edition
+from wattproof.methodology.errors import InvalidInput, NotDefined
+from wattproof.methodology.methods.activity import Activity
+from wattproof.methodology.quantity import Boundary, Footprint, IntervalKind, Operand, Tier, Workload
+
+__all__ = ["Constants", "FactorScope", "Method", "factor_operand", "token_operands"]
+
+FactorScope = Literal["model", "zone", "provider", "global"]
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """The operands that do not change between two requests to the same deployment, and their numbers."""
+
+    operands: tuple[Operand, ...]
+    numbers: Mapping[str, float]
+
+    @classmethod
+    def of(cls, operands: Iterable[Operand]) -> Constants:
+        kept = tuple(operands)
+        return cls(kept, MappingProxyType({operand.name: operand.number for operand in kept}))
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """One named method.
+
+    `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says over
+    what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied. `constants` and
+    `variables` make the operands; `evaluate` is the only place where the formula is code.
+    """
+
+    id: str
+    aliases: tuple[str, ...]
+    title: str
+    summary: str
+    formula: str
+    interval: IntervalKind
+    tier: Tier
+    indicators: tuple[str, ...]
+    workloads: tuple[Workload, ...]
+    sources: tuple[str, ...]
+    not_covered: tuple[str, ...]
+    operand_units: Mapping[str, str]
+    factor_scopes: Mapping[str, FactorScope]
+    assumed: Callable[[Activity], tuple[str, ...]]
+    constants: Callable[[Activity], Constants]
+    variables: Callable[[Activity], tuple[Operand, ...]]
+    evaluate: Callable[[Mapping[str, float], Boundary], Footprint]
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON of the definition, in hex."""
+        definition: dict[str, Any] = {
+            "formula": self.formula,
+            "id": self.id,
+            "indicators": sorted(self.indicators),
+            "interval": self.interval,
+            "operands": dict(self.operand_units),
+        }
+        canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+    def operands(self, activity: Activity) -> tuple[Operand, ...]:
+        """Every numeric input of the formula for this activity, quantised, sorted by name.
+
+        Raises:
+            NotDefined: the method does not cover the workload.
+            InvalidInput: an input is not a finite number of a sane size.
+        """
+        self._require_covered(activity.workload)
+        return tuple(sorted((*self.constants(activity).operands, *self.variables(activity)), key=attrgetter("name")))
+
+    def numbers(self, activity: Activity) -> dict[str, float]:
+        """`operands(activity)` as numbers by name, which is what `compute` takes. Raises as `operands` does."""
+        self._require_covered(activity.workload)
+        varying = {operand.name: operand.number for operand in self.variables(activity)}
+        return {**self.constants(activity).numbers, **varying}
+
+    def compute(self, numbers: Mapping[str, float], boundary: Boundary = "comprehensive") -> Footprint:
+        """The footprint of one request from the numbers of its operands. Pure.
+
+        Raises:
+            InvalidInput: an operand is missing, unknown, or outside the domain of the formula.
+        """
+        if numbers.keys() != self.operand_units.keys():
+            wrong = sorted(numbers.keys() ^ self.operand_units.keys())
+            raise InvalidInput(
+                "operands", f"differ from those of {self.id}: {', '.join(wrong)[:200]}", "give each once"
+            )
+        try:
+            return self.evaluate(numbers, boundary)
+        except (ValueError, OverflowError, ZeroDivisionError) as error:
+            raise InvalidInput(
+                "operands", f"are outside the domain of {self.id} ({error})", "check each value"
+            ) from error
+
+    def undefined(self, *indicators: str) -> dict[str, str]:
+        """The reasons for indicators that this method leaves null."""
+        return {indicator: f"not defined by {self.id}" for indicator in indicators}
+
+    def _require_covered(self, workload: Workload) -> None:
+        if workload not in self.workloads:
+            covered = ", ".join(self.workloads)
+            raise NotDefined(f"{self.id} does not cover the workload {workload.value!r}; it covers {covered}.")
+
+
+def factor_operand(name: str, unit: str) -> Operand:
+    """The operand `name` from the edition's table of factors."""
+    table = read_edition("wattproof/factors.json")
+    return Operand.of(name, table["factors"][name]["value"], unit, table["source_id"])
+
+
+def token_operands(activity: Activity) -> tuple[Operand, ...]:
+    """The token counts of the activity, exact."""
+    usage = activity.usage
+    return (
+        Operand("cached_input_tokens", usage.cached_input_tokens, 0, "token", "usage"),
+        Operand("input_tokens", usage.input_tokens, 0, "token", "usage"),
+        Operand("output_tokens", usage.output_tokens, 0, "token", "usage"),
+    )

@@ -1,0 +1,130 @@
+"""The footprint of one request at one deployment: readings and deployments in, an estimate with its provenance out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from wattproof.methodology.data import EDITION, edition_sha256
+from wattproof.methodology.methods import Activity, Intensity, Method, get_method
+from wattproof.methodology.models import Band, Model
+from wattproof.methodology.propagate import Loadings, mean, scoped
+from wattproof.methodology.quantity import Boundary, Footprint, Operand, Usage, Workload
+from wattproof.resources.grid.reading import Reading
+from wattproof.resources.providers.records import Deployment, LocationEvidence
+
+__all__ = ["Estimate", "ScopedTerm", "estimate", "factor_terms"]
+
+DEFAULT_METHOD = "wattproof/param"
+EMBEDDED_METHOD = "wattproof/cpu-time"
+EMBEDDED_MODEL = "smollm2-135m-instruct"
+
+ScopedTerm = tuple[str, float, float | None, Loadings, Loadings]
+"""`(name, energy_mean_wh, carbon_mean_gco2e, energy_loadings, carbon_loadings)` with factors named by their scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A footprint with everything that a result must say about it.
+
+    `accuracy` is the band of the model's parameters. `assumed` lists the inputs that nobody supplied. `region_scope` is the
+    zone that the number rests on, or `unknown:<provider>`. `renewable_ratio_bps` is None when the zone is unknown.
+    """
+
+    method: Method
+    activity: Activity
+    operands: tuple[Operand, ...]
+    footprint: Footprint
+    reading: Reading
+    provider: str
+    assumed: tuple[str, ...]
+    accuracy: Band
+    location_evidence: LocationEvidence
+    energy_source: Literal["grid-mix", "unknown-mix"]
+    region_scope: str
+    renewable_ratio_bps: int | None
+    ghg_scope: Literal["scope3.cat1", "scope2"]
+    edition: str
+    edition_sha256: str
+
+
+def estimate(
+    model: Model,
+    usage: Usage,
+    reading: Reading,
+    *,
+    deployment: Deployment | None = None,
+    method_id: str | None = None,
+    boundary: Boundary = "comprehensive",
+    workload: Workload = Workload.CHAT,
+    location_evidence: LocationEvidence | None = None,
+    cpu_seconds: float | None = None,
+    output_tokens_assumed: bool = False,
+) -> Estimate:
+    """What one request costs by one method, under one grid reading.
+
+    Without `method_id` the embedded model gets `wattproof/cpu-time`, everything else `wattproof/param`. `cpu_seconds` are
+    those measured for this request. An unknown zone lowers the tier to `proxy`.
+
+    Raises:
+        UnknownMethod: no such method.
+        NotDefined: the method does not cover the workload.
+        InvalidInput: an input is out of range.
+    """
+    method = get_method(method_id or _default_method(model, deployment))
+    activity = Activity(
+        workload=workload,
+        usage=usage,
+        model=model,
+        intensity=Intensity(reading.value_gco2e_per_kwh, reading.sigma_ln, reading.source),
+        pue=deployment.pue if deployment else None,
+        pue_source=deployment.pue_source if deployment else None,
+        cpu_seconds=cpu_seconds,
+        cpu_measured=cpu_seconds is not None,
+        hardware=deployment.hardware if deployment else None,
+    )
+    footprint = method.compute(method.numbers(activity), boundary)
+    known = reading.zone_known
+    return Estimate(
+        method=method,
+        activity=activity,
+        operands=method.operands(activity),
+        footprint=footprint if known else replace(footprint, tier="proxy"),
+        reading=reading,
+        provider=deployment.provider if deployment else model.family,
+        assumed=(*(("output_tokens",) if output_tokens_assumed else ()), *method.assumed(activity)),
+        accuracy=model.band,
+        location_evidence=location_evidence or _location_evidence(reading, deployment),
+        energy_source="grid-mix" if known else "unknown-mix",
+        region_scope=reading.zone,
+        renewable_ratio_bps=reading.renewable_ratio_bps if known else None,
+        ghg_scope="scope2" if deployment and deployment.local else "scope3.cat1",
+        edition=EDITION,
+        edition_sha256=edition_sha256(),
+    )
+
+
+def factor_terms(estimate: Estimate) -> tuple[ScopedTerm, ...]:
+    """The additive terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
+    footprint, scopes = estimate.footprint, estimate.method.factor_scopes
+    values = {"model": estimate.activity.model.id, "zone": estimate.region_scope, "provider": estimate.provider}
+    pairs = zip(
+        scoped(footprint.energy_terms, scopes, values), scoped(footprint.carbon_terms, scopes, values), strict=True
+    )
+    return tuple(
+        (energy.name, mean(energy), mean(carbon), energy.loadings, carbon.loadings) for energy, carbon in pairs
+    )
+
+
+def _default_method(model: Model, deployment: Deployment | None) -> str:
+    if deployment is None:
+        return EMBEDDED_METHOD if model.id == EMBEDDED_MODEL else DEFAULT_METHOD
+    return EMBEDDED_METHOD if deployment.protocol == "embedded" else DEFAULT_METHOD
+
+
+def _location_evidence(reading: Reading, deployment: Deployment | None) -> LocationEvidence:
+    if not reading.zone_known:
+        return "unknown"
+    if deployment is not None and deployment.zone == reading.zone:
+        return deployment.location_evidence
+    return "caller"
