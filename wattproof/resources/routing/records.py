@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Quantity, Usage
 from wattproof.resources.grid.reading import Reading
-from wattproof.resources.providers.records import Deployment, LocationEvidence
+from wattproof.resources.providers.records import EVIDENCE_RANK, Deployment, LocationEvidence
 
 __all__ = [
     "PRESETS",
@@ -50,7 +52,13 @@ PRESETS: MappingProxyType[Preset, Weights] = MappingProxyType(
 class Policy:
     """How to choose: a preset and hard limits. None means no limit.
 
-    Units are in the names. `allow_fallback_region` is False: never another zone silently.
+    Units are in the names; `max_carbon_intensity` is in gCO2e/kWh. Carbon per request is compared at the high bound of
+    its interval. A zone matches itself and its parts (`SE` covers `SE-SE3`). With `allow_fallback_region` False a
+    request never goes to a zone outside `zones`, and after a failure never to another zone than the first choice's
+    unless `zones` names it.
+
+    Raises:
+        InvalidInput: a limit is negative or not finite, or a name is not one of the listed ones.
     """
 
     preset: Preset = "balanced"
@@ -66,14 +74,28 @@ class Policy:
     min_location_evidence: LocationEvidence = "unknown"
     allow_fallback_region: bool = False
 
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise InvalidInput("preset", f"is {self.preset!r}", f"give one of {', '.join(PRESETS)}")
+        for name in ("max_carbon_intensity", "max_carbon_gco2e", "max_cost_usd", "max_latency_ms"):
+            most: float | None = getattr(self, name)
+            if most is not None and not (math.isfinite(most) and most >= 0):
+                raise InvalidInput(name, f"is {most!r}", "give a number from 0, or null for no limit")
+        if self.min_renewable_bps is not None and not 0 <= self.min_renewable_bps <= 10_000:
+            raise InvalidInput("min_renewable_bps", f"is {self.min_renewable_bps}", "give an integer from 0 to 10000")
+        if self.min_location_evidence not in EVIDENCE_RANK:
+            fix = f"give one of {', '.join(EVIDENCE_RANK)}"
+            raise InvalidInput("min_location_evidence", f"is {self.min_location_evidence!r}", fix)
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of a deployment's recent calls."""
+    """What is known of a deployment's recent calls: moving averages, and a cooldown in Unix seconds."""
 
     latency_ms: float | None = None
     error_rate: float | None = None
     cooling_until: float | None = None
+    tokens_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +104,12 @@ class Candidate:
 
     `ceiling_reading` is the newest usable average, lifecycle reading (else the annual one); `annual_reading` is always
     the bundled edition's. `carbon_gco2e` and `energy_wh` are our own estimate for this request under
-    `ceiling_reading`; `carbon_sigma_own` is the part of its log standard deviation not shared with other candidates.
-    `cost_usd_micros` is None when the price or its exchange rate is unknown. `unusable` holds a reason for which a
-    real run is impossible (`no key: set X`, `not reachable`), which a dry run reports but does not exclude on.
+    `ceiling_reading`; `carbon_sigma_own` is the part of its log standard deviation that neither the grid reading nor
+    the other candidates share (batch and PUE of this provider). `reference_energy_wh` is the same request's energy at
+    PUE 1.0 by the model's default method, equal for all candidates. `cost_usd_micros` is the cost of the whole request
+    and `usd_per_mtok` its unrounded rate; None when the price or its exchange rate is unknown. `unusable` holds a
+    reason for which a real run is impossible (`no key: set X`, `not reachable`), which a dry run reports but does not
+    exclude on.
     """
 
     deployment: Deployment
@@ -96,14 +121,23 @@ class Candidate:
     cost_usd_micros: int | None
     health: Health = Health()
     unusable: str | None = None
+    usd_per_mtok: float | None = None
+    reference_energy_wh: float | None = None
+    method_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit that excluded a candidate: its name, the value that the candidate has, and what was allowed."""
+    """A limit that excluded a candidate: its name, and the candidate's value beside what was allowed.
+
+    `code` groups reasons for counting (`no_key`, `location_unknown`, `above_ceiling`). `admits_at` is the value of a
+    numeric limit at which this candidate would pass; None where only removing the limit would do.
+    """
 
     name: str
     reason: str
+    code: str = ""
+    admits_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +154,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """What loosening one limit alone would admit."""
+    """What loosening one limit alone would admit: `to` is its new value, `null` for no limit, or what to do."""
 
     limit: str
     to: str
