@@ -22,18 +22,26 @@ from wattproof.resources.receipts.merkle import (
     verify_inclusion,
 )
 from wattproof.resources.receipts.payload import build_payload, entry_hash, receipt_id, request_commitment
+from wattproof.resources.receipts.proof import InclusionProof
 from wattproof.resources.receipts.schema import validate_payload
+from wattproof.resources.receipts.verdict import Check, Verdict
+from wattproof.resources.receipts.verify import Report, exit_code, verify_receipt
 
 __all__ = [
     "RECEIPT_TYP",
     "SIMULATION_TYP",
+    "Check",
     "Frontier",
+    "InclusionProof",
     "Issuer",
     "Parsed",
+    "Report",
+    "Verdict",
     "build_payload",
     "consistency_proof",
     "create_issuer",
     "entry_hash",
+    "exit_code",
     "inclusion_proof",
     "issuer_from_env",
     "jwks",
@@ -49,4 +57,5 @@ __all__ = [
     "validate_payload",
     "verify_consistency",
     "verify_inclusion",
+    "verify_receipt",
 ]

@@ -8,7 +8,6 @@ gives. Reading is strict: what does not encode back to the same bytes is refused
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
@@ -19,6 +18,9 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
 MAX_INTEGER = 2**53 - 1
 
+# The depth check makes a cycle impossible before the encoder runs.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+
 
 def dumps(value: object) -> bytes:
     """Encode `value` (dict, list, str, int, None) as canonical UTF-8 JSON.
@@ -28,8 +30,7 @@ def dumps(value: object) -> bytes:
             nesting above 8, or another type. The error names the place, e.g. ``usage.input_tokens``.
     """
     _check(value, "", 0)
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
-    return text.encode()
+    return _ENCODER.encode(value).encode()
 
 
 def loads(data: bytes) -> Any:
@@ -60,23 +61,20 @@ def loads(data: bytes) -> Any:
 
 
 def _check(value: object, path: str, depth: int) -> None:
-    match value:
-        case None:
-            return
-        case bool() | float():
-            raise InvalidInput(path or "value", f"is {value!r}", "canonical JSON holds integers, strings and null")
-        case int():
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise InvalidInput(path or "value", "is an integer of 2**53 or more", "use a larger unit")
-        case str():
-            _check_text(value, path)
-        case dict() | list():
-            _check_members(cast("dict[object, object] | list[object]", value), path, depth + 1)
-        case _:
-            raise InvalidInput(path or "value", f"is a {type(value).__name__}", "use dict, list, str, int or None")
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, bool | float):
+        raise InvalidInput(path or "value", f"is {value!r}", "canonical JSON holds integers, strings and null")
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise InvalidInput(path or "value", "is an integer of 2**53 or more", "use a larger unit")
+    elif isinstance(value, dict | list):
+        _check_members(cast("dict[object, object] | list[object]", value), path, depth + 1)
+    elif value is not None:
+        raise InvalidInput(path or "value", f"is a {type(value).__name__}", "use dict, list, str, int or None")
 
 
-def _check_members(value: Mapping[object, object] | list[object], path: str, depth: int) -> None:
+def _check_members(value: dict[object, object] | list[object], path: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InvalidInput(path or "value", f"is nested deeper than {MAX_DEPTH}", "flatten it")
     if isinstance(value, list):

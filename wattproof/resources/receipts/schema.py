@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import MAX_TOKENS, Usage, Workload
 from wattproof.resources.receipts.canonical import MAX_INTEGER
 
-__all__ = ["MAX_TEXT", "OUTPUTS", "SCHEMA", "USAGE_COUNTS", "validate_payload"]
+__all__ = ["MAX_TEXT", "OUTPUTS", "SCHEMA", "USAGE_COUNTS", "instant", "validate_payload"]
 
 SCHEMA = "wattproof-receipt/1"
 MAX_TEXT = 200
@@ -19,7 +20,7 @@ USAGE_COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoni
 
 _MAX_OPERANDS = 200
 _MAX_TAGS = 32
-_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -41,6 +42,17 @@ def validate_payload(payload: object) -> None:
     names = [operand["name"] for operand in fields["operands"]]
     if names != sorted(set(names)):
         raise InvalidInput("operands", "are not sorted by name, each once", "sort them")
+
+
+def instant(text: str) -> float:
+    """Unix time of an RFC 3339 time in UTC, e.g. ``2026-11-05T12:00:00Z``.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is not an RFC 3339 time in UTC")
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _text(max_length: int = MAX_TEXT) -> Check:
@@ -103,9 +115,10 @@ def _object(**members: Check) -> Check:
             raise InvalidInput(path or "payload", f"is {_shown(value)}", "give an object")
         fields = cast("dict[str, object]", value)
         prefix = f"{path}." if path else ""
-        for name in sorted(members.keys() ^ fields.keys()):
+        if members.keys() != fields.keys():
+            name = min(members.keys() ^ fields.keys())
             problem = "is missing" if name in members else "is unknown"
-            raise InvalidInput(f"{prefix}{name}", problem, f"the keys are exactly those of {SCHEMA}")
+            raise InvalidInput(prefix + name, problem, f"the keys are exactly those of {SCHEMA}")
         for name, check in members.items():
             check(fields[name], prefix + name)
 
@@ -117,6 +130,13 @@ def _map_of_text(value: object, path: str) -> None:
         raise InvalidInput(path, f"is {_shown(value)}", "give an object")
     for name, member in cast("dict[str, object]", value).items():
         _text()(member, f"{path}.{name}")
+
+
+def _timestamp(value: object, path: str) -> None:
+    try:
+        instant(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise InvalidInput(path, f"is {_shown(value)}", "give a time in UTC such as 2026-11-05T12:00:00Z") from error
 
 
 def _any_object(value: object, path: str) -> None:
@@ -133,15 +153,14 @@ _AMOUNT = _or_null(
     )
 )
 _RATIO_BPS = _or_null(_integer(0, 10_000))
-_TIMESTAMP = _matching(_TIME, "an RFC 3339 time in UTC, e.g. 2026-11-05T12:00:00Z")
 _INTENSITY = _integer(0, 10**9)
 _READING = _object(
     zone=_text(),
     basis=_one_of("average", "marginal"),
     factor_scope=_one_of("lifecycle", "direct"),
     accounting=_one_of("consumption", "production"),
-    observed_at=_TIMESTAMP,
-    requested_at=_TIMESTAMP,
+    observed_at=_timestamp,
+    requested_at=_timestamp,
     age_minutes=_integer(0, 10**9),
     temporal_match=_one_of("live", "fresh", "fallback"),
     evidence=_one_of("measured", "estimated", "forecast", "annual", "mixture"),
@@ -158,8 +177,8 @@ _COUNT = _integer(0, MAX_TOKENS)
 _payload = _object(
     schema=_one_of(SCHEMA),
     log_id=_text(),
-    issued_at=_TIMESTAMP,
-    occurred_at=_TIMESTAMP,
+    issued_at=_timestamp,
+    occurred_at=_timestamp,
     kind=_one_of("inference", "recorded", "imported", "adjustment", "operation", "key"),
     status=_one_of("completed", "failed", "cancelled"),
     request_id=_or_null(_text()),

@@ -1,0 +1,133 @@
+"""Does a receipt agree with itself, and with what is known of grids, models and time?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from wattproof.methodology.errors import UnknownZone
+from wattproof.methodology.zones import mixture, zone_average
+from wattproof.resources.receipts.schema import instant
+from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
+
+__all__ = ["judge_freshness", "judge_plausibility"]
+
+# No method of this version counts embodied carbon: but for rounding, carbon over energy is the intensity used.
+_INTENSITY_TOLERANCE = 0.02
+# An hour of a grid strays from its year's average; ten times away it is another grid. Beyond three times, say so.
+_FAR_FROM_AVERAGE = 10.0
+_UNUSUAL = 3.0
+# Published measurements reach from about 1e-6 (small models, large batches) to about 1 Wh per token.
+_WH_PER_TOKEN = (1e-7, 10.0)
+_CLOCK_SKEW_S = 300.0
+_LONG_AGO_S = 400 * 86_400.0
+_NOT_A_MOMENT = ("annual", "mixture")
+
+
+def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdict:
+    """Judge a valid payload: its zone, its intensity against reading and zone average, its energy per token."""
+    verdicts = [
+        _same_place(payload),
+        _implied_intensity(payload, checks),
+        _intensity_of_zone(payload["grid"]["accounting"], checks),
+        _energy_per_token(payload, checks),
+    ]
+    for kind in ("fail", "unknown"):
+        for verdict in verdicts:
+            if verdict is not None and verdict.verdict == kind:
+                return verdict
+    return passed(
+        "Carbon over energy is the intensity of its reading, which fits the zone; energy per token is ordinary."
+    )
+
+
+def judge_freshness(payload: Mapping[str, Any], now: float | None) -> Verdict:
+    """Judge the times of a valid payload at `now` (Unix time; None: no clock was given)."""
+    occurred_at, issued_at = instant(payload["occurred_at"]), instant(payload["issued_at"])
+    accounting = payload["grid"]["accounting"]
+    if issued_at < occurred_at - _CLOCK_SKEW_S:
+        return failed("issued_before_it_occurred", "It was issued before the request that it describes.")
+    if accounting["temporal_match"] != "fallback" and accounting["evidence"] in _NOT_A_MOMENT:
+        return failed("match_overstated", f"A reading of evidence {accounting['evidence']} can only be a fallback.")
+    if accounting["temporal_match"] == "live" and accounting["evidence"] == "forecast":
+        return failed("match_overstated", "A forecast is never live.")
+    if now is None:
+        return unknown("no_clock", "No time was given to judge the age by.")
+    if issued_at > now + _CLOCK_SKEW_S:
+        return failed("in_the_future", f"It was issued at {payload['issued_at']}, which is still to come.")
+    age_s = max(0.0, now - issued_at)
+    if age_s > _LONG_AGO_S:
+        return unknown("long_ago", f"It was issued {age_s / 86_400:.0f} days ago, before the years of its data.")
+    return passed(f"Issued {_ago(age_s)} ago.")
+
+
+def _same_place(payload: Mapping[str, Any]) -> Verdict | None:
+    accounting = payload["grid"]["accounting"]
+    if payload["zone"] != accounting["zone"]:
+        return failed("zone_differs", f"The zone is {payload['zone']}, the reading is of {accounting['zone']}.")
+    if payload["renewable_ratio_bps"] != accounting["renewable_ratio_bps"]:
+        return failed("renewable_ratio_differs", "The renewable ratio is not the one of the reading.")
+    return None
+
+
+def _implied_intensity(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+    energy, carbon = payload["outputs"]["energy_nwh"], payload["outputs"]["carbon_location_ng"]
+    if energy is None or carbon is None:
+        return unknown("no_intensity", "Energy or carbon is not stated, so no intensity follows.")
+    expected = payload["grid"]["accounting"]["value_mgco2e_per_kwh"] / 1000
+    # 1 g/kWh is 1e9 ng over 1e12 nWh.
+    expected_ng = energy["median"] * expected * 1e-3
+    rounding_ng = 1 + expected * 1e-3
+    if energy["median"] > 0:
+        implied = carbon["median"] / energy["median"] * 1e3
+        checks.append(Check("intensity_gco2e_per_kwh", implied, expected, "grid.accounting"))
+    if abs(carbon["median"] - expected_ng) > rounding_ng + _INTENSITY_TOLERANCE * expected_ng:
+        return failed(
+            "implied_intensity",
+            f"{carbon['median']} ng over {energy['median']} nWh is not {expected:g} gCO2e/kWh, the reading it names.",
+        )
+    return None
+
+
+def _intensity_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+    stated = accounting["value_mgco2e_per_kwh"] / 1000
+    zone: str = accounting["zone"]
+    if zone.startswith("unknown:"):
+        expected, source = mixture().median, "the mixture of all bundled zones"
+    else:
+        try:
+            average = zone_average(zone)
+        except UnknownZone as error:
+            return unknown("unknown_zone", str(error))
+        expected, source = average.value_gco2e_per_kwh, average.source_id
+    checks.append(Check("grid.accounting.value_gco2e_per_kwh", stated, expected, source))
+    if stated <= 0:
+        return unknown("far_from_average", f"The reading is 0 gCO2e/kWh; {zone} averages {expected:g}.")
+    ratio = math.exp(abs(math.log(stated / expected)))
+    if ratio > _UNUSUAL:
+        verdict = failed if ratio > _FAR_FROM_AVERAGE else unknown
+        return verdict(
+            "far_from_average", f"The reading is {stated:g} gCO2e/kWh; {zone} averages {expected:g} ({source})."
+        )
+    return None
+
+
+def _energy_per_token(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+    energy, usage = payload["outputs"]["energy_nwh"], payload["usage"]
+    tokens = usage["input_tokens"] + usage["output_tokens"]
+    if energy is None or tokens == 0:
+        return unknown("no_energy_per_token", "Without energy or tokens there is no energy per token.")
+    low_wh, high_wh = _WH_PER_TOKEN
+    per_token_wh = energy["median"] * 1e-9 / tokens
+    checks.append(Check("energy_wh_per_token", per_token_wh, None, f"{low_wh:g} to {high_wh:g} Wh"))
+    if not low_wh <= per_token_wh <= high_wh:
+        return failed("energy_per_token", f"{per_token_wh:.2g} Wh per token is outside {low_wh:g} to {high_wh:g}.")
+    return None
+
+
+def _ago(age_s: float) -> str:
+    for size_s, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if age_s >= 2 * size_s:
+            return f"{age_s / size_s:.0f} {name}"
+    return f"{age_s:.0f} seconds"

@@ -1,0 +1,166 @@
+"""Verify a receipt: five questions, answered separately, from the receipt and public keys alone.
+
+- signature: was it signed by a key that we know?
+- inclusion: is it in the log that the proof names?
+- arithmetic: do its operands, put into its method again, give its outputs?
+- plausibility: does it agree with itself, and with what is known of the grid and of models?
+- freshness: do its times make sense, and how old is it?
+
+A good signature says that a record was not changed, not that it is right; that is what the other verdicts are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.resources.receipts import jws as jws_format
+from wattproof.resources.receipts.arithmetic import judge_arithmetic
+from wattproof.resources.receipts.merkle import leaf_hash, verify_inclusion
+from wattproof.resources.receipts.payload import entry_hash, receipt_id
+from wattproof.resources.receipts.plausibility import judge_freshness, judge_plausibility
+from wattproof.resources.receipts.proof import InclusionProof
+from wattproof.resources.receipts.schema import SCHEMA, validate_payload
+from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
+
+__all__ = [
+    "EXIT_ESTABLISHED",
+    "EXIT_FAILED",
+    "EXIT_NOT_ESTABLISHED",
+    "KeyTrust",
+    "Report",
+    "exit_code",
+    "verify_receipt",
+]
+
+EXIT_ESTABLISHED = 0
+EXIT_FAILED = 1
+EXIT_NOT_ESTABLISHED = 3
+
+KeyTrust = Literal["local", "given", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found. `payload` is the receipt's own statement, None where it cannot be read.
+
+    `key_trust` says where the key came from: the local key set, one that the caller gave, or nowhere. `log_evidence`
+    is ``self`` where the root of the log is stated by the ledger itself, and None without a proof.
+    """
+
+    receipt_id: str | None
+    payload: Mapping[str, Any] | None
+    verdicts: Mapping[str, Verdict]
+    key_trust: KeyTrust
+    log_evidence: Literal["self", "timestamped", "witnessed"] | None
+    checks: tuple[Check, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data, without the payload."""
+        return {
+            "receipt_id": self.receipt_id,
+            "verdicts": {name: asdict(verdict) for name, verdict in self.verdicts.items()},
+            "key_trust": self.key_trust,
+            "log_evidence": self.log_evidence,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def verify_receipt(
+    jws: str,
+    keys: Mapping[str, bytes],
+    *,
+    now: float | None = None,
+    inclusion: InclusionProof | None = None,
+    trust: Literal["local", "given"] = "local",
+) -> Report:
+    """Judge the receipt `jws` with the public `keys` (32 bytes by kid). Never raises for a bad receipt.
+
+    `now` is Unix time; without it the age is not judged. `trust` says where `keys` came from. Keys are never taken from
+    the receipt.
+    """
+    try:
+        parsed = jws_format.parse(jws)
+    except VerificationFailed as error:
+        return _unreadable(jws, error)
+    signature = _judge_signature(parsed, keys)
+    found = {
+        "signature": signature,
+        "inclusion": _judge_inclusion(jws, parsed.payload, inclusion),
+    }
+    checks: list[Check] = []
+    payload_problem = _judge_payload(parsed.payload)
+    if payload_problem is not None:
+        found["arithmetic"] = payload_problem
+        found["plausibility"] = found["freshness"] = unknown("not_read", "The payload does not say what it should.")
+    else:
+        found["arithmetic"] = judge_arithmetic(parsed.payload, checks)
+        found["plausibility"] = judge_plausibility(parsed.payload, checks)
+        found["freshness"] = judge_freshness(parsed.payload, now)
+    return Report(
+        receipt_id=receipt_id(entry_hash(jws)),
+        payload=parsed.payload,
+        verdicts=found,
+        key_trust="unknown" if signature.reason == "unknown_key" else trust,
+        log_evidence="self" if found["inclusion"].verdict == "pass" else None,
+        checks=tuple(checks),
+    )
+
+
+def exit_code(report: Report) -> int:
+    """0 only if signature and arithmetic pass and nothing fails; 1 if anything fails; 3 if not established."""
+    verdicts = report.verdicts
+    if any(verdict.verdict == "fail" for verdict in verdicts.values()):
+        return EXIT_FAILED
+    established = verdicts["signature"].verdict == verdicts["arithmetic"].verdict == "pass"
+    return EXIT_ESTABLISHED if established else EXIT_NOT_ESTABLISHED
+
+
+def _judge_signature(parsed: jws_format.Parsed, keys: Mapping[str, bytes]) -> Verdict:
+    if parsed.typ == jws_format.SIMULATION_TYP:
+        return failed("simulation", "This is a simulation: its inputs were invented and its key was thrown away.")
+    if parsed.typ != jws_format.RECEIPT_TYP:
+        return failed("bad_typ", f"The typ is {parsed.typ[:40]!r}, not {jws_format.RECEIPT_TYP}.")
+    try:
+        jws_format.verify(parsed, keys)
+    except VerificationFailed as error:
+        return (unknown if error.reason == "unknown_key" else failed)(error.reason, str(error))
+    return passed(f"Signed by the key {parsed.kid}.")
+
+
+def _judge_inclusion(jws: str, payload: Mapping[str, Any], proof: InclusionProof | None) -> Verdict:
+    if proof is None:
+        return unknown("no_proof", "No inclusion proof was given.")
+    if payload.get("log_id") != proof.log_id:
+        return failed("another_log", "The proof is for another log than the receipt names.")
+    try:
+        verify_inclusion(leaf_hash(entry_hash(jws)), proof.index, proof.tree_size, proof.hashes, proof.root)
+    except VerificationFailed as error:
+        return failed(error.reason, str(error))
+    return passed(f"Entry {proof.index} of {proof.tree_size}, under a root that the ledger itself states.")
+
+
+def _judge_payload(payload: Mapping[str, Any]) -> Verdict | None:
+    schema = payload.get("schema")
+    if isinstance(schema, str) and schema != SCHEMA:
+        return unknown("unknown_schema", f"The payload is of schema {schema[:40]!r}; this version reads {SCHEMA}.")
+    try:
+        validate_payload(payload)
+    except InvalidInput as error:
+        return failed("bad_payload", f"The payload is not one of {SCHEMA}: {error}")
+    return None
+
+
+def _unreadable(jws: str, error: VerificationFailed) -> Report:
+    nothing = unknown("not_read", "The receipt could not be read.")
+    verdicts = dict.fromkeys(("inclusion", "arithmetic", "plausibility", "freshness"), nothing)
+    return Report(
+        receipt_id=receipt_id(entry_hash(jws)) if jws.isascii() else None,
+        payload=None,
+        verdicts={"signature": failed(error.reason, str(error)), **verdicts},
+        key_trust="unknown",
+        log_evidence=None,
+        checks=(),
+    )
