@@ -104,7 +104,7 @@ def _models() -> tuple[Model, ...]:
 
 
 def _aliases(rows: list[dict[str, Any]], listed: list[dict[str, str]], taken: set[str]) -> dict[str, tuple[str, ...]]:
-    """The registry's own aliases, and the last path segment of an id (`org/name` -> `name`) where only one id has it."""
+    """The registry's own aliases, and the last path segment of an id (`org/name` -> `name`) where it is unique."""
     uses = Counter(row["id"].rpartition("/")[2].lower() for row in rows)
     aliases: dict[str, tuple[str, ...]] = {}
     for row in rows:

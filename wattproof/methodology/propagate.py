@@ -5,20 +5,20 @@ with the same mean and variance:
 
     m_k = c_k exp(1/2 sum_j L_kj^2)                              mean of a term
     M   = sum_k m_k                                              mean of the sum
-    V   = sum_kl m_k m_l (exp(sum_j L_kj L_lj) - 1)              its variance
+    V   = sum_ki m_k m_i (exp(sum_j L_kj L_ij) - 1)              its variance
     s^2 = ln(1 + V / M^2)
     median = M exp(-s^2 / 2),   90 % interval = median exp(-+ 1.6448536 s)
 
-Exact for one term and for terms with equal loadings; otherwise slightly wide. Source: L. F. Fenton, "The sum of log-normal
-probability distributions in scatter transmission systems", IRE Trans. 1960.
+Exact for one term and for terms with equal loadings; otherwise slightly wide. Source: L. F. Fenton, "The sum of
+log-normal probability distributions in scatter transmission systems", IRE Transactions 1960.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 from wattproof.methodology.quantity import Quantity, Term
@@ -62,14 +62,14 @@ class Row(NamedTuple):
 
 def mean(term: Term) -> float:
     """The mean of a term; means add up where medians do not."""
-    return term.median * _means_per_median((term.loadings,))[0]
+    return term.median * _mean_per_median(term.loadings)
 
 
 def match(terms: Sequence[Term]) -> LogNormal:
     """The log-normal with the mean and variance of the sum of `terms`; median 0 and no width when all are 0."""
-    loadings = tuple([term.loadings for term in terms])
-    means = [term.median * ratio for term, ratio in zip(terms, _means_per_median(loadings), strict=True)]
-    return _matched(means, _relative_covariances(loadings), 0.0)
+    means_per_median, relative_covariances = _shape(tuple([term.loadings for term in terms]))
+    means = [term.median * ratio for term, ratio in zip(terms, means_per_median, strict=True)]
+    return _matched(means, relative_covariances, 0.0)
 
 
 def combine(terms: Sequence[Term]) -> Quantity:
@@ -95,7 +95,8 @@ def total(rows: Iterable[Row | tuple[Sequence[float], Sequence[Loadings], float]
 def scoped(terms: Sequence[Term], scopes: Mapping[str, str], values: Mapping[str, str]) -> tuple[Term, ...]:
     """The terms with factors named by what they are shared over: `grid` of zone FR becomes `grid:FR`.
 
-    `scopes` maps a factor to its scope and `values` a scope to its value here. A factor of scope `global` keeps its name.
+    `scopes` maps a factor to its scope and `values` a scope to its value here. A factor of scope `global` keeps its
+    name.
     """
     return tuple(
         Term(term.name, term.median, _scoped_loadings(term.loadings, tuple(scopes.items()), tuple(values.items())))
@@ -117,29 +118,32 @@ def _scoped_loadings(
 
 
 @lru_cache(maxsize=4096)
-def _means_per_median(loadings: tuple[Loadings, ...]) -> tuple[float, ...]:
-    return tuple(math.exp(0.5 * sum(sigma * sigma for _, sigma in term)) for term in loadings)
-
-
-def _covariances(loadings: tuple[Loadings, ...]) -> tuple[float, ...]:
-    """exp(sum_j L_kj L_lj) - 1 for every pair of terms, row by row."""
-    by_factor = [dict(term) for term in loadings]
-    return tuple(
-        math.expm1(math.fsum(sigma * other.get(factor, 0.0) for factor, sigma in term.items()))
-        for term, other in product(by_factor, by_factor)
-    )
+def _shape(loadings: tuple[Loadings, ...]) -> tuple[tuple[float, ...], tuple[tuple[int, int, float], ...]]:
+    """What of the match does not depend on the medians: the same for every request to one deployment."""
+    return tuple(_mean_per_median(term) for term in loadings), tuple(_covariances(loadings))
 
 
 @lru_cache(maxsize=4096)
-def _relative_covariances(loadings: tuple[Loadings, ...]) -> tuple[float, ...]:
-    return _covariances(loadings)
+def _mean_per_median(loadings: Loadings) -> float:
+    return math.exp(0.5 * math.fsum(sigma * sigma for _, sigma in loadings))
 
 
-def _matched(means: Sequence[float], relative_covariances: Sequence[float], own_variance: float) -> LogNormal:
+def _covariances(loadings: tuple[Loadings, ...]) -> Iterator[tuple[int, int, float]]:
+    """`(k, i, exp(sum_j L_kj L_ij) - 1)` for every pair k <= i of terms that share a factor, doubled where k < i."""
+    by_factor = [dict(term) for term in loadings]
+    for (k, term), (i, other) in combinations_with_replacement(enumerate(by_factor), 2):
+        shared = term.keys() & other.keys()
+        if shared:
+            covariance = math.expm1(math.fsum(term[factor] * other[factor] for factor in shared))
+            yield k, i, covariance if k == i else 2 * covariance
+
+
+def _matched(
+    means: Sequence[float], relative_covariances: Iterable[tuple[int, int, float]], own_variance: float
+) -> LogNormal:
     total_mean = sum(means)
     if total_mean == 0.0:
         return LogNormal(0.0, 0.0)
-    pairs = zip(product(means, means), relative_covariances, strict=True)
-    variance = own_variance + sum([a * b * covariance for (a, b), covariance in pairs])
+    variance = own_variance + sum([means[k] * means[i] * covariance for k, i, covariance in relative_covariances])
     s2 = math.log1p(variance / (total_mean * total_mean))
     return LogNormal(total_mean * math.exp(-0.5 * s2), math.sqrt(s2))

@@ -124,7 +124,13 @@ class Operand:
 
     @property
     def number(self) -> float:
-        """The operand as a float: divided by a power of ten where exp10 < 0, so 12e-1 is exactly 1.2."""
+        """The operand as a float: divided by a power of ten where exp10 < 0, so 12e-1 is exactly 1.2.
+
+        Raises:
+            InvalidInput: exp10 is not between -60 and 20.
+        """
+        if not -60 <= self.exp10 <= 20:
+            raise InvalidInput(self.name, f"has exp10 {self.exp10}", "give an exponent from -60 to 20")
         return self.value / 10**-self.exp10 if self.exp10 < 0 else float(self.value * 10**self.exp10)
 
     @classmethod

@@ -27,8 +27,8 @@ ScopedTerm = tuple[str, float, float | None, Loadings, Loadings]
 class Estimate:
     """A footprint with everything that a result must say about it.
 
-    `accuracy` is the band of the model's parameters. `assumed` lists the inputs that nobody supplied. `region_scope` is the
-    zone that the number rests on, or `unknown:<provider>`. `renewable_ratio_bps` is None when the zone is unknown.
+    `accuracy` is the band of the model's parameters. `assumed` lists the inputs that nobody supplied. `region_scope` is
+    the zone that the number rests on, or `unknown:<provider>`. `renewable_ratio_bps` is None when the zone is unknown.
     """
 
     method: Method
@@ -63,8 +63,8 @@ def estimate(
 ) -> Estimate:
     """What one request costs by one method, under one grid reading.
 
-    Without `method_id` the embedded model gets `wattproof/cpu-time`, everything else `wattproof/param`. `cpu_seconds` are
-    those measured for this request. An unknown zone lowers the tier to `proxy`.
+    Without `method_id` the embedded model gets `wattproof/cpu-time`, everything else `wattproof/param`. `cpu_seconds`
+    are those measured for this request. An unknown zone lowers the tier to `proxy`.
 
     Raises:
         UnknownMethod: no such method.
@@ -105,7 +105,7 @@ def estimate(
 
 
 def factor_terms(estimate: Estimate) -> tuple[ScopedTerm, ...]:
-    """The additive terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
+    """The terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
     footprint, scopes = estimate.footprint, estimate.method.factor_scopes
     values = {"model": estimate.activity.model.id, "zone": estimate.region_scope, "provider": estimate.provider}
     pairs = zip(

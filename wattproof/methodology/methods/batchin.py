@@ -1,7 +1,7 @@
 """`batchin/token-estimate@1.0.0`: a provider's declared coefficients per token, with no interval.
 
-BatchIn publishes header names and a renewable ratio, but no coefficient: the default profile is our interpretation and says so.
-`X-Green-Energy-MWh` is read as milliwatt-hours.
+BatchIn publishes header names and a renewable ratio, but no coefficient: the default profile is our interpretation and
+says so. `X-Green-Energy-MWh` is read as milliwatt-hours.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from wattproof.methodology.quantity import Boundary, Footprint, Operand, Quantit
 __all__ = ["BATCHIN"]
 
 _FORMULA = """\
-energy        = wh_per_input_token input_tokens + wh_per_output_token output_tokens               [Wh]
-carbon        = energy intensity_gco2e_per_kwh / 1000                                             [gCO2e, location-based]
-carbon_market = energy residual_gco2e_per_kwh (1 - renewable_ratio_bps / 10000) / 1000            [gCO2e, market-based]
+energy        = wh_per_input_token input_tokens + wh_per_output_token output_tokens           [Wh]
+carbon        = energy intensity_gco2e_per_kwh / 1000                                         [gCO2e, location-based]
+carbon_market = energy residual_gco2e_per_kwh (1 - renewable_ratio_bps / 10000) / 1000        [gCO2e, market-based]
 The same for both boundaries: the profile does not say what its coefficients include."""
 
 _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
@@ -92,7 +92,7 @@ BATCHIN = Method(
     id="batchin/token-estimate@1.0.0",
     aliases=("batchin/token-estimate@1", "batchin/token-estimate", "token-estimate-v1"),
     title="BatchIn token estimate",
-    summary="Declared Wh per token; location-based and market-based carbon. No interval is published, so none is given.",
+    summary="Declared Wh per token; location- and market-based carbon. No interval is published, so none is given.",
     formula=_FORMULA,
     interval="none",
     tier="proxy",

@@ -1,7 +1,7 @@
 """`wattproof/cpu-time@1.0.0`: CPU seconds of a local model's process times an assumed power per thread.
 
-The seconds are measured after a run (tier `modelled`) and predicted from tokens before it (tier `parametric`); the watts are
-assumed either way, so the interval is wide.
+The seconds are measured after a run (tier `modelled`) and predicted from tokens before it (tier `parametric`); the
+watts are assumed either way, so the interval is wide.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def _machine_constants(intensity: Intensity, pue: float | None, pue_source: str 
 
 
 def _variables(activity: Activity) -> tuple[Operand, ...]:
-    measured = activity.cpu_measured and activity.cpu_seconds is not None
-    seconds = activity.cpu_seconds if measured and activity.cpu_seconds is not None else 0.0
+    measured = activity.cpu_measured
+    seconds = activity.cpu_seconds or 0.0 if measured else 0.0
     return (
         *token_operands(activity),
         _operand("cpu_measured", float(measured), "cpu-time"),
@@ -128,7 +128,7 @@ CPU_TIME = Method(
     id="wattproof/cpu-time@1.0.0",
     aliases=("wattproof/cpu-time@1", "wattproof/cpu-time", "cpu-time"),
     title="CPU time of a local model",
-    summary="CPU seconds of the model's process x an assumed 4 W per busy thread; a wide interval because the watts are assumed.",
+    summary="CPU seconds of the model's process x an assumed 4 W per busy thread; wide, because the watts are assumed.",
     formula=_FORMULA,
     interval="credible90",
     tier="modelled",

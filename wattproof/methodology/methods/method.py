@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Any, Literal
 
 from wattproof.methodology.data import read_edition
@@ -29,21 +28,21 @@ class Constants:
     """The operands that do not change between two requests to the same deployment, and their numbers."""
 
     operands: tuple[Operand, ...]
-    numbers: Mapping[str, float]
+    numbers: dict[str, float]
 
     @classmethod
     def of(cls, operands: Iterable[Operand]) -> Constants:
         kept = tuple(operands)
-        return cls(kept, MappingProxyType({operand.name: operand.number for operand in kept}))
+        return cls(kept, {operand.name: operand.number for operand in kept})
 
 
 @dataclass(frozen=True, eq=False)
 class Method:
     """One named method.
 
-    `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says over
-    what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied. `constants` and
-    `variables` make the operands; `evaluate` is the only place where the formula is code.
+    `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says
+    over what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied.
+    `constants` and `variables` make the operands; `evaluate` is the only place where the formula is code.
     """
 
     id: str
@@ -113,7 +112,7 @@ class Method:
 
     def undefined(self, *indicators: str) -> dict[str, str]:
         """The reasons for indicators that this method leaves null."""
-        return {indicator: f"not defined by {self.id}" for indicator in indicators}
+        return dict.fromkeys(indicators, f"not defined by {self.id}")
 
     def _require_covered(self, workload: Workload) -> None:
         if workload not in self.workloads:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from math import exp, log
+from operator import itemgetter
 from types import MappingProxyType
 
 from wattproof.methodology.data import read_edition
@@ -30,7 +31,7 @@ accelerator = decode generates output_tokens
 energy = accelerator                            (narrow)
        = accelerator overhead_ratio pue         (comprehensive)
 carbon = energy intensity_gco2e_per_kwh / 1000  [gCO2e, location-based]
-Each term is log-normal, its loadings the products of sigmas and coefficients; sums are matched after Fenton-Wilkinson."""
+Each term is log-normal; its loadings are sigmas times coefficients; sums are matched after Fenton-Wilkinson."""
 
 _FACTOR_SCOPES: Mapping[str, FactorScope] = MappingProxyType(
     {
@@ -83,12 +84,28 @@ _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_sigmas = itemgetter(
+    "fit_ln_active_params",
+    "fit_ln_weights",
+    "fit_ln_batch",
+    "sigma_ln_active_params",
+    "sigma_ln_batch",
+    "sigma_ln_cached_input",
+    "sigma_ln_fit",
+    "sigma_ln_hardware",
+    "sigma_ln_intensity",
+    "sigma_ln_overhead",
+    "sigma_ln_prefill",
+    "sigma_ln_pue",
+    "sigma_ln_weights",
+)
+
 _FITTED_HARDWARE = (None, "H100", "B200")
 
 
 def _evaluate(n: Mapping[str, float], boundary: Boundary) -> Footprint:
     fresh_input_tokens = n["input_tokens"] - n["cached_input_tokens"]
-    if min(fresh_input_tokens, n["cached_input_tokens"], n["output_tokens"]) < 0:
+    if fresh_input_tokens < 0 or n["cached_input_tokens"] < 0 or n["output_tokens"] < 0:
         raise InvalidInput("input_tokens", "gives a negative count", "cached input is a part of input")
 
     decode_wh_per_token = exp(
@@ -108,7 +125,7 @@ def _evaluate(n: Mapping[str, float], boundary: Boundary) -> Footprint:
         ("prefill", wall * prefill_wh_per_token * fresh_input_tokens),
         ("cached", wall * prefill_wh_per_token * n["cached_input_ratio"] * n["cached_input_tokens"]),
     ]
-    loadings = _loadings(boundary, *[n[sigma] for sigma in _SIGMAS])
+    loadings = _loadings(boundary, *_sigmas(n))
     energy_terms = tuple([Term(name, wh, loadings[name][0]) for name, wh in terms_wh if wh])
     carbon_terms = tuple([Term(name, wh * intensity_gco2e_per_wh, loadings[name][1]) for name, wh in terms_wh if wh])
     energy_wh = match(energy_terms)
@@ -124,23 +141,6 @@ def _evaluate(n: Mapping[str, float], boundary: Boundary) -> Footprint:
         energy_terms=energy_terms,
         carbon_terms=carbon_terms,
     )
-
-
-_SIGMAS = (
-    "fit_ln_active_params",
-    "fit_ln_weights",
-    "fit_ln_batch",
-    "sigma_ln_active_params",
-    "sigma_ln_batch",
-    "sigma_ln_cached_input",
-    "sigma_ln_fit",
-    "sigma_ln_hardware",
-    "sigma_ln_intensity",
-    "sigma_ln_overhead",
-    "sigma_ln_prefill",
-    "sigma_ln_pue",
-    "sigma_ln_weights",
-)
 
 
 @lru_cache(maxsize=4096)
@@ -295,7 +295,7 @@ PARAM = Method(
     id="wattproof/param@1.0.0",
     aliases=("wattproof/param@1", "wattproof/param", "param"),
     title="Parametric model of served inference",
-    summary="Energy per token from active parameters, size of the weights and batch; prefill, host, idle and PUE on top.",
+    summary="Energy per token from active parameters, weights and batch; prefill, host, idle and PUE on top.",
     formula=_FORMULA,
     interval="credible90",
     tier="parametric",
