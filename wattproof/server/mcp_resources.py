@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
 from wattproof.server.mcp_errors import told_to_reader
 
@@ -77,7 +78,10 @@ async def _receipt(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002  (the 
     with told_to_reader():
         from wattproof.tools.views import receipt_view
 
-        return _json(await receipt_view(id, deps))
+        found = await receipt_view(id, deps)
+    if found is None:
+        raise ResourceNotFoundError("This ledger holds no receipt with that id; run_inference returns ids.")
+    return _json(found)
 
 
 def _json(value: object) -> str:

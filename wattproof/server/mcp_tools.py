@@ -70,7 +70,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="estimate_request",
         title="Estimate an LLM request",
-        description="Estimate energy and CO2e of an LLM request before sending it, with a 90 % interval. Sends nothing.",
+        description="Estimate energy and CO2e of an LLM request before sending it, with 90 % intervals. Sends nothing.",
         arguments=estimate.EstimateArgs,
         result=estimate.EstimateResult,
         call=_estimate,

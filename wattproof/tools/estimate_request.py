@@ -240,7 +240,11 @@ def _climate_words(result: EstimateResult) -> str:
 
 
 def _interval_words(result: EstimateResult) -> str:
-    kinds = {"credible90": "Estimate, 90 % interval", "range": "Estimate, min–max range", "none": "Estimate, no interval"}
+    kinds = {
+        "credible90": "Estimate, 90 % interval",
+        "range": "Estimate, min–max range",
+        "none": "Estimate, no interval",
+    }
     dominated = f"; {result.dominated_by} dominates" if result.dominated_by else ""
     assumed = f"; assumed: {', '.join(result.assumed)}" if result.assumed else ""
     return f"{kinds[result.interval]}{dominated}{assumed}."

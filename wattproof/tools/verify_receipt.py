@@ -1,0 +1,283 @@
+"""Check a receipt: is it signed, is it in the log, does it compute, is it plausible, is it fresh?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+
+from pydantic import Field
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.tools.provenance import Provenance, sentence
+from wattproof.tools.result import Arguments, Detail, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wattproof.resources.receipts.proof import InclusionProof
+    from wattproof.resources.receipts.verify import Report
+    from wattproof.tools.deps import Deps
+
+__all__ = ["Outcome", "VerifyArgs", "VerifyResult", "brief", "local_keys", "verify_receipt"]
+
+_MAX_RECEIPT = 96 * 1024
+_ID_LENGTH = 28
+
+Outcome = Literal["established", "failed", "not_established"]
+
+
+class VerifyArgs(Arguments):
+    """Arguments of `verify_receipt`."""
+
+    receipt: Annotated[
+        str | dict[str, Any],
+        Field(description="Receipt id, the JWS itself, or {jws, inclusion?, jwks?}"),
+    ]
+    detail: Annotated[Detail | None, Field(description="full: a sentence per verdict, the whole statement")] = None
+
+
+class VerifyResult(Result):
+    """What `verify_receipt` returns. `provenance` is the receipt's own statement."""
+
+    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"statement"})
+
+    subject: str
+    receipt_id: str | None
+    outcome: Outcome
+    verdicts: dict[str, dict[str, str | None]]
+    key_trust: str | None
+    log_evidence: str | None
+    checks: tuple[dict[str, Any], ...]
+    reasons: dict[str, str]
+    tier: str | None
+    boundary: str | None
+    edition: str | None
+    methodology_sha256: str | None
+    location_evidence: str | None
+    ghg_scope: str | None
+    synthetic: bool
+    grid: dict[str, Any] | None
+    statement: dict[str, Any] | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What was handed in: the receipt, and what came with it."""
+
+    jws: str
+    proof: InclusionProof | None
+    jwks: Mapping[str, Any] | None
+
+
+async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
+    """Judge a receipt of this ledger or of anyone. Keys come from this installation or from `jwks`, never from it.
+
+    Raises:
+        InvalidInput: this is no receipt, or no receipt of this ledger has the id.
+        LedgerError: the ledger cannot be read.
+    """
+    from wattproof.resources.receipts.keys import keys_from_jwks
+    from wattproof.resources.receipts.verify import exit_code
+    from wattproof.resources.receipts.verify import verify_receipt as judge
+
+    subject = await _subject(args.receipt, deps)
+    given = subject.jwks is not None
+    report = judge(
+        subject.jws,
+        keys_from_jwks(subject.jwks) if subject.jwks is not None else local_keys(deps),
+        now=deps.clock(),
+        inclusion=subject.proof or await _local_proof(subject.jws, deps),
+        trust="given" if given else "local",
+    )
+    outcomes: dict[int, Outcome] = {0: "established", 1: "failed"}
+    return _result(report, outcomes.get(exit_code(report), "not_established"), full=args.detail == "full")
+
+
+def brief(result: VerifyResult) -> str:
+    """The verdicts in words: what failed first and why, the four named fields as the receipt states them last."""
+    ordered = sorted(
+        result.verdicts.items(), key=lambda item: ("fail", "pass", "unknown").index(item[1]["verdict"] or "")
+    )
+    told = [f"{name} {_verdict_words(found)}" for name, found in ordered]
+    name = f"Receipt {result.receipt_id}" if result.receipt_id else "Unreadable receipt"
+    words = [f"{name}: {result.outcome.replace('_', ' ')}: {'; '.join(told)}."]
+    words += [_check_words(check) for check in result.checks if check["stated"] != check["expected"]][:2]
+    trust = {"local": "Key of this installation.", "given": "Key as given by the caller.", "unknown": "Key unknown."}
+    words.append(trust.get(result.key_trust or "unknown", "Key unknown."))
+    return " ".join([*words, "As stated:", sentence(result.provenance)])
+
+
+def local_keys(deps: Deps) -> dict[str, bytes]:
+    """The public keys that this installation published; empty before its first receipt.
+
+    Raises:
+        KeyUnusable: the file is there but is not a key set.
+    """
+    from wattproof.resources.receipts.keys import keys_from_jwks, read_jwks
+
+    path = deps.home / "keys" / "jwks.json"
+    return keys_from_jwks(read_jwks(path)) if path.exists() else {}
+
+
+async def _subject(receipt: str | dict[str, Any], deps: Deps) -> _Subject:
+    if isinstance(receipt, str):
+        text = receipt.strip()
+        if not text.startswith("{"):
+            return await _named(text, deps)
+        receipt = _parsed(text)
+    known = {"jws", "inclusion", "jwks", "receipt_id"}
+    unknown = sorted(receipt.keys() - known)
+    if "jws" not in receipt or unknown:
+        raise InvalidInput(
+            "receipt",
+            f"has no jws, or holds {', '.join(unknown)[:80]}" if unknown else "has no jws",
+            "give a receipt id, a JWS, or {jws, inclusion, jwks}; other vendors' blocks are not read by this version",
+        )
+    jws, inclusion, jwks = receipt["jws"], receipt.get("inclusion"), receipt.get("jwks")
+    if not isinstance(jws, str) or len(jws) > _MAX_RECEIPT:
+        raise InvalidInput("receipt.jws", "is not a text of at most 96 KiB", "give the compact JWS")
+    return _Subject(jws.strip(), _proof(inclusion), _object("receipt.jwks", jwks))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        value: object = json.loads(text) if len(text) <= 4 * _MAX_RECEIPT else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidInput(
+            "receipt", "begins with { but is not a JSON object", "give an id, a JWS, or {jws, inclusion}"
+        )
+    return cast("dict[str, Any]", value)
+
+
+def _proof(inclusion: object) -> InclusionProof | None:
+    from wattproof.resources.receipts.proof import InclusionProof
+
+    document = _object("receipt.inclusion", inclusion)
+    return None if document is None else InclusionProof.from_dict(document)
+
+
+def _object(field: str, value: object) -> dict[str, Any] | None:
+    if value is not None and not isinstance(value, dict):
+        raise InvalidInput(field, "is not an object", "give it as JSON, or leave it out")
+    return cast("dict[str, Any] | None", value)
+
+
+async def _named(text: str, deps: Deps) -> _Subject:
+    if text.count(".") == 2 and len(text) <= _MAX_RECEIPT:
+        return _Subject(text, None, None)
+    jws = await _stored(text, deps) if text.startswith("r_") and len(text) == _ID_LENGTH else None
+    if jws is None:
+        shown = text if len(text) <= 40 else text[:37] + "..."
+        raise InvalidInput(
+            "receipt",
+            f"{shown!r} is neither a JWS nor the id of a receipt in this ledger",
+            "give an id (r_ and 26 characters) that run_inference returned here, or the JWS itself",
+        )
+    return _Subject(jws, None, None)
+
+
+async def _stored(receipt_id: str, deps: Deps) -> str | None:
+    if not has_ledger(deps):
+        return None
+    return await (await deps.ledger()).get_jws(receipt_id)
+
+
+async def _local_proof(jws: str, deps: Deps) -> InclusionProof | None:
+    """The inclusion proof of a receipt that this ledger holds."""
+    from wattproof.resources.receipts.payload import entry_hash, receipt_id
+
+    if not jws.isascii() or not has_ledger(deps):
+        return None
+    ledger = await deps.ledger()
+    settled = await ledger.get(deps.log_id, receipt_id=receipt_id(entry_hash(jws)))
+    return None if settled is None else await ledger.inclusion(settled.log_id, settled.seq)
+
+
+def has_ledger(deps: Deps) -> bool:
+    """Whether a ledger exists: looking at a stranger's receipt must not create one."""
+    return (deps.home / "ledger.sqlite3").exists()
+
+
+def _result(report: Report, outcome: Outcome, *, full: bool) -> VerifyResult:
+    payload = report.payload or {}
+    verdicts = {name: asdict(verdict) for name, verdict in report.verdicts.items()}
+    if not full:
+        # A failure is told whole; for the others the code is enough.
+        for found in verdicts.values():
+            if found["verdict"] != "fail":
+                found.pop("message")
+    return VerifyResult(
+        subject="receipt",
+        receipt_id=report.receipt_id,
+        outcome=outcome,
+        verdicts=verdicts,
+        key_trust=report.key_trust,
+        log_evidence=report.log_evidence,
+        checks=tuple(asdict(check) for check in report.checks),
+        reasons={} if report.payload else {"provenance": "the receipt could not be read"},
+        **{ours: _text(payload, theirs) for ours, theirs in _STATED.items()},
+        synthetic=report.verdicts["signature"].reason == "simulation",
+        grid=_stated_grid(payload),
+        statement=dict(payload) if full and payload else None,
+        provenance=_stated_provenance(payload),
+    )
+
+
+_STATED = {
+    "tier": "tier",
+    "boundary": "boundary",
+    "edition": "edition",
+    "methodology_sha256": "method_sha256",
+    "location_evidence": "location_evidence",
+    "ghg_scope": "ghg_scope",
+}
+
+
+def _stated_provenance(payload: Mapping[str, Any]) -> Provenance:
+    ratio = payload.get("renewable_ratio_bps")
+    return Provenance(
+        region_scope=_text(payload, "region_scope") or "unstated",
+        energy_source=_text(payload, "energy_source") or "unstated",
+        methodology=_text(payload, "method_id") or "unstated",
+        renewable_ratio_bps=ratio if type(ratio) is int and 0 <= ratio <= 10_000 else None,
+        as_stated=True,
+    )
+
+
+def _text(payload: Mapping[str, Any], name: str) -> str | None:
+    """A text of a receipt that may be anyone's: cut, so that it cannot flood a model."""
+    value = payload.get(name)
+    return value[:200] if isinstance(value, str) else None
+
+
+def _stated_grid(payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    grids: object = payload.get("grid")
+    reading: object = cast("dict[str, Any]", grids).get("accounting") if isinstance(grids, dict) else None
+    if not isinstance(reading, dict):
+        return None
+    fields = cast("dict[str, Any]", reading)
+    milligrams = fields.get("value_mgco2e_per_kwh")
+    if type(milligrams) is not int:
+        return None
+    return {
+        "intensity_gco2e_per_kwh": milligrams / 1000,
+        "zone": _text(fields, "zone"),
+        "temporal_match": _text(fields, "temporal_match"),
+        "evidence": _text(fields, "evidence"),
+    }
+
+
+def _verdict_words(found: Mapping[str, str | None]) -> str:
+    if found["verdict"] == "pass":
+        return "pass"
+    told = found.get("message") or (found["reason"] or "").replace("_", " ")
+    return f"{(found['verdict'] or '').upper() if found['verdict'] == 'fail' else 'unknown'} ({told.rstrip('.')})"
+
+
+def _check_words(check: Mapping[str, Any]) -> str:
+    return f"{check['field']}: states {check['stated']}, expected {check['expected']} ({check['source']})."
