@@ -10,15 +10,20 @@ from wattproof.methodology.quantity import Usage, UsageSource
 
 __all__ = [
     "Amount",
+    "Attempt",
     "AttemptDraft",
     "AttemptState",
     "EntryDraft",
     "EntryKind",
+    "EntryPage",
     "EntryStatus",
     "FactorTerm",
+    "Finding",
+    "FsckReport",
     "Opened",
     "Replay",
     "Settled",
+    "Summary",
     "SummaryQuery",
     "SummaryRow",
 ]
@@ -67,6 +72,23 @@ class AttemptDraft:
     reserved_tokens: int | None = None
     reserved_cost_micros: int | None = None
     operation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try as the ledger holds it. `usage` is this try's share; None while it runs or when it never became known."""
+
+    log_id: str
+    request_id: str
+    attempt_no: int
+    deployment: str
+    operation_id: str | None
+    state: AttemptState
+    reason: str | None
+    opened_at: str
+    closed_at: str | None
+    lease_expires_at: float
+    usage: Usage | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +215,49 @@ class SummaryRow:
     renewable_ratio_bps: int | None
     cost_micros_by_currency: Mapping[str, int] = field(default_factory=dict[str, int])
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Totals of a query and, where it asked for groups, of each group, largest energy first.
+
+    `unsettled_count` is the number of requests in the period that were begun and have no entry: they run, or their
+    process died. `reasons` says why an amount of `total` is None.
+    """
+
+    query: SummaryQuery
+    total: SummaryRow
+    groups: tuple[SummaryRow, ...]
+    unsettled_count: int
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries, newest first, and the cursor of the next page (None at the end)."""
+
+    entries: tuple[Settled, ...]
+    next_cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `fsck` saw: in which log (None: the file), where, and how it differs from what follows."""
+
+    log_id: str | None
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FsckReport:
+    """What `fsck` read and found. `findings` are faults; `notes` explain what is unusual but allowed."""
+
+    logs: tuple[str, ...]
+    entry_count: int
+    findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not self.findings

@@ -1,0 +1,179 @@
+"""One write transaction: entries get their place in the log, their receipt and their share of every rollup.
+
+Everything that can be refused is refused before the first row is written, so that one bad request in a group commit
+does not spoil its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wattproof.methodology.errors import RequestConflict
+from wattproof.resources.ledger.driver import sqlite3
+from wattproof.resources.ledger.interning import Interning
+from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
+from wattproof.resources.ledger.rollups import Rollups
+from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, from_row, to_row
+from wattproof.resources.ledger.times import rfc3339
+from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
+
+__all__ = ["PayloadBuilder", "Transaction", "append", "find_request"]
+
+PayloadBuilder = Callable[[str], Mapping[str, Any]]
+"""`issued_at` (RFC 3339 UTC) -> the payload to sign. May be called again if a group commit is repeated."""
+
+_STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
+    "completed": "settled",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+@dataclass(slots=True)
+class _Log:
+    """A log within one transaction: where it began, and its frontier so far."""
+
+    first_seq: int
+    frontier: Frontier
+
+
+class Transaction:
+    """What a group commit shares: the connection, the time, and the heads of the logs it appends to."""
+
+    def __init__(self, connection: sqlite3.Connection, interning: Interning, rollups: Rollups, now_s: float) -> None:
+        self.connection = connection
+        self.interning = interning
+        self.now_s = now_s
+        self.now = rfc3339(now_s)
+        self._rollups = rollups
+        self._logs: dict[str, _Log] = {}
+
+    def log(self, log_id: str) -> _Log:
+        """The log's head; an empty log is begun."""
+        known = self._logs.get(log_id)
+        if known is not None:
+            return known
+        row = self.connection.execute("SELECT frontier FROM head WHERE log_id = ?", (log_id,)).fetchone()
+        if row is None:
+            self.connection.execute("INSERT OR IGNORE INTO log VALUES (?, ?)", (log_id, self.now))
+            self.connection.execute("INSERT INTO head VALUES (?, 0, ?, ?)", (log_id, Frontier().to_bytes(), self.now))
+        frontier = Frontier() if row is None else Frontier.from_bytes(row[0])
+        self._logs[log_id] = begun = _Log(frontier.size, frontier)
+        return begun
+
+    def finish(self) -> None:
+        """Write the heads and add the new entries to the rollups; the last step before COMMIT."""
+        for log_id, log in self._logs.items():
+            if log.frontier.size == log.first_seq:
+                continue
+            self.connection.execute(
+                "UPDATE head SET size = ?, frontier = ?, updated_at = ? WHERE log_id = ?",
+                (log.frontier.size, log.frontier.to_bytes(), self.now, log_id),
+            )
+            self._rollups.add(log_id, log.first_seq, self.now_s)
+
+
+def append(
+    transaction: Transaction,
+    draft: EntryDraft,
+    sign: Callable[[Mapping[str, Any]], str],
+    payload: PayloadBuilder,
+    attempt_no: int | None,
+) -> Settled:
+    """Give `draft` the next place in its log.
+
+    Raises:
+        RequestConflict: its request_id has an entry already.
+        InvalidInput: the payload cannot be signed.
+    """
+    settled = _already(transaction, draft, attempt_no)
+    if settled is not None:
+        return settled
+    signed = payload(transaction.now)
+    jws = sign(signed)
+    entry = entry_hash(jws)
+    log = transaction.log(draft.log_id)
+    signature_id = transaction.interning.signature(draft)
+    seq, name = log.frontier.size, receipt_id(entry)
+    placed: dict[str, Any] = {
+        "seq": seq,
+        "recorded_at": transaction.now,
+        "period": draft.occurred_at[:7],
+        # The full hashes are in the receipt, which may be erased; an entry must still say what made its numbers.
+        "method_sha256": signed.get("method_sha256"),
+        "edition_sha256": signed.get("edition_sha256"),
+        "signature_id": signature_id,
+        "dim": transaction.interning.dimension(draft, signature_id),
+        "receipt_id": name,
+        "entry_hash": entry,
+    }
+    _insert(transaction.connection, draft, placed, jws)
+    _close_attempt(transaction, draft, attempt_no)
+    log.frontier = log.frontier.append(leaf_hash(entry))
+    return Settled(draft.log_id, seq, name, jws, entry, transaction.now, draft)
+
+
+def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -> Settled | None:
+    """The entry of a request."""
+    row = connection.execute(f"{SELECT_ENTRY} WHERE e.log_id = ? AND e.request_id = ?", (log_id, request_id)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def _already(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> Settled | None:
+    if draft.request_id is None:
+        return None
+    existing = find_request(transaction.connection, draft.log_id, draft.request_id)
+    if existing is None:
+        return None
+    # Asked again after an unclear answer: this very try wrote the entry, and nothing is written twice.
+    if existing.draft.request_digest == draft.request_digest and _ended(transaction, draft, attempt_no):
+        return existing
+    raise RequestConflict(
+        f"request_id {draft.request_id!r} was settled before, as entry {existing.seq} ({existing.receipt_id}). "
+        "An entry is never changed: record what was spent since as an adjustment, or use another request_id."
+    )
+
+
+def _ended(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> bool:
+    row = transaction.connection.execute(
+        "SELECT state FROM attempt WHERE log_id = ? AND request_id = ? AND attempt_no = ?",
+        (draft.log_id, draft.request_id, attempt_no),
+    ).fetchone()
+    return row is not None and row[0] == _STATE_AFTER[draft.status]
+
+
+def _insert(connection: sqlite3.Connection, draft: EntryDraft, placed: Mapping[str, Any], jws: str) -> None:
+    place = (draft.log_id, placed["seq"])
+    connection.execute(INSERT_ENTRY, to_row(draft, placed))
+    connection.execute("INSERT INTO receipt VALUES (?, ?, ?)", (*place, jws))
+    if draft.decision_json is not None:
+        connection.execute("INSERT INTO decision VALUES (?, ?, ?)", (*place, draft.decision_json))
+    for tag in draft.tags:
+        connection.execute("INSERT INTO entry_tag VALUES (?, ?, ?)", (draft.log_id, tag, placed["seq"]))
+
+
+_OTHERS = """
+SELECT COALESCE(SUM(input_tokens), 0), COALESCE(SUM(cached_input_tokens), 0), COALESCE(SUM(output_tokens), 0),
+  COALESCE(SUM(reasoning_tokens), 0)
+FROM attempt WHERE log_id = ? AND request_id = ? AND attempt_no <> ?
+"""
+_CLOSE = """
+UPDATE attempt SET state = ?, reason = ?, closed_at = ?, input_tokens = ?, cached_input_tokens = ?, output_tokens = ?,
+  reasoning_tokens = ?
+WHERE log_id = ? AND request_id = ? AND attempt_no = ?
+"""
+
+
+def _close_attempt(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> None:
+    """End the try that led to the entry. The entry has the sum over all tries; what the others used stays theirs."""
+    if attempt_no is None:
+        return
+    key = (draft.log_id, draft.request_id, attempt_no)
+    usage = draft.usage
+    whole = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens)
+    others = transaction.connection.execute(_OTHERS, key).fetchone()
+    own = [max(0, all_of - rest) for all_of, rest in zip(whole, others, strict=True)]
+    values = (_STATE_AFTER[draft.status], draft.finish_reason, transaction.now, *own, *key)
+    transaction.connection.execute(_CLOSE, values)

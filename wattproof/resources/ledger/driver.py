@@ -1,0 +1,108 @@
+"""SQLite connections as the ledger needs them, and its errors as ours.
+
+Every connection is in autocommit mode: transactions are begun and ended by the code that means them. `pysqlite3` is
+preferred when it is installed, because SQLite 3.7.0 to 3.51.2 has a race between checkpoints and commits
+(https://www.sqlite.org/wal.html#walreset); the file lock closes it for every version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wattproof.methodology.errors import LedgerUnusable
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    try:
+        from pysqlite3 import dbapi2 as sqlite3
+    except ImportError:
+        import sqlite3
+
+__all__ = ["BUSY_TIMEOUT_MS", "open_reader", "open_writer", "sqlite3", "sqlite_errors", "unusable"]
+
+# Writers queue at the file lock; only a foreign program can make SQLite itself busy.
+BUSY_TIMEOUT_MS = 10_000
+_STATEMENTS = 256
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """A read-write connection to an existing file, with full durability. The caller holds the ledger's lock.
+
+    The file is not touched: the journal mode is set by `schema.prepare`, once the file is known to be ours.
+    """
+    connection = _connect(path, "rw")
+    for pragma in (
+        "synchronous=FULL",
+        "wal_autocheckpoint=0",
+        "foreign_keys=ON",
+        "trusted_schema=OFF",
+        "fullfsync=ON",  # macOS: without it fsync stops at the drive's cache
+        "checkpoint_fullfsync=ON",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection; it can neither write nor checkpoint."""
+    connection = _connect(path, "ro")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS,
+    )
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Generator[None]:
+    """Turn what SQLite reports about `path` into an error that says what would work.
+
+    Raises:
+        LedgerUnusable: with the file's name and the remedy.
+    """
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # a wrong record or a wrong call, not a fault of the file
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
+    """The error for `path` that says what went wrong and what would work."""
+    if isinstance(error, OSError):
+        return LedgerUnusable(f"{path} cannot be used: {error.strerror or error}. {_NOT_WRITABLE}")
+    # The low byte is the primary code; the rest refines it.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return LedgerUnusable(f"{path} cannot be used: {error}. {_REMEDIES.get(code, _LOOK)}")
+
+
+_NOT_WRITABLE = "Make the folder writable for this user, or set WATTPROOF_HOME to one that is."
+_DAMAGED = "Restore it from a backup, or move it away: a new, empty ledger is then created."
+_LOOK = "Run `wattproof ledger fsck` to see what is wrong."
+_REMEDIES = {
+    5: "Another program has the database open and writes to it; close that program.",  # SQLITE_BUSY
+    6: "Another program has the database open and writes to it; close that program.",  # SQLITE_LOCKED
+    8: _NOT_WRITABLE,  # SQLITE_READONLY
+    10: "The disk reported an error; check it before you go on.",  # SQLITE_IOERR
+    11: _DAMAGED,  # SQLITE_CORRUPT
+    13: "The disk is full; free some space.",  # SQLITE_FULL
+    14: _NOT_WRITABLE,  # SQLITE_CANTOPEN
+    23: _NOT_WRITABLE,  # SQLITE_AUTH
+    26: _DAMAGED,  # SQLITE_NOTADB
+}

@@ -1,0 +1,180 @@
+"""The ledger: what was run, append-only, with totals, receipts and proofs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.quantity import Usage
+from wattproof.resources.ledger import attempts, queries
+from wattproof.resources.ledger.append import PayloadBuilder, append
+from wattproof.resources.ledger.fsck import check
+from wattproof.resources.ledger.reading import Readers
+from wattproof.resources.ledger.records import (
+    Attempt,
+    AttemptDraft,
+    AttemptState,
+    EntryDraft,
+    EntryPage,
+    FsckReport,
+    Opened,
+    Replay,
+    Settled,
+    Summary,
+    SummaryQuery,
+)
+from wattproof.resources.ledger.rows import check_draft, check_name
+from wattproof.resources.ledger.summary import summarize
+from wattproof.resources.ledger.writer import Writer
+from wattproof.resources.receipts import InclusionProof, Issuer, sign
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """An open ledger; `open_ledger` makes one. Everything waits for the disk where it says so, never the event loop.
+
+    `issuer` signs the receipts, `jwks` is the JWK set of every key that ever did, `path` the database.
+    Writes raise LedgerLocked when another process keeps the lock, and LedgerUnusable when the file or disk fails; then
+    nothing of that write was kept.
+    """
+
+    def __init__(
+        self, path: Path, writer: Writer, readers: Readers, issuer: Issuer, jwks: Mapping[str, Any], typ: str
+    ) -> None:
+        self.path = path
+        self.issuer = issuer
+        self.jwks = jwks
+        self._writer = writer
+        self._readers = readers
+        self._sign = partial(_sign, issuer, typ)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def open_attempt(self, draft: AttemptDraft) -> Opened | Replay:
+        """Record a try before anything is spent on it; durable on return.
+
+        A request that has an entry already is a Replay. Open tries of this log whose lease ran out become abandoned.
+
+        Raises:
+            RequestConflict: the request_id was used with another body.
+            RequestInFlight: a try of the same request is running.
+        """
+        check_name("log_id", draft.log_id)
+        check_name("request_id", draft.request_id)
+        return await asyncio.wrap_future(self._writer.submit(lambda transaction: attempts.open_(transaction, draft)))
+
+    async def close_attempt(
+        self,
+        log_id: str,
+        request_id: str,
+        attempt_no: int,
+        state: AttemptState,
+        reason: str | None,
+        usage: Usage | None,
+    ) -> None:
+        """End a try that does not become an entry, with the usage known of it; durable on return.
+
+        Raises:
+            InvalidInput: there is no such try, or `state` does not end one.
+        """
+        if state not in attempts.CLOSING_STATES:
+            raise InvalidInput("state", f"is {state!r}", f"give one of {', '.join(sorted(attempts.CLOSING_STATES))}")
+        await asyncio.wrap_future(
+            self._writer.submit(
+                lambda transaction: attempts.close(transaction, log_id, request_id, attempt_no, state, reason, usage)
+            )
+        )
+
+    async def settle(self, draft: EntryDraft, payload: PayloadBuilder, attempt_no: int | None = None) -> Settled:
+        """Append an entry: entry, receipt, decision, rollups, Merkle frontier and the try's end, in one durable step.
+
+        `payload(issued_at)` gives what the receipt states; it runs in the writer's thread and must be repeatable.
+
+        Raises:
+            RequestConflict: the request_id has an entry already (unless this very try wrote it: then that is returned).
+            InvalidInput: the draft or the payload is malformed.
+        """
+        check_draft(draft)
+        return await asyncio.wrap_future(
+            self._writer.submit(lambda transaction: append(transaction, draft, self._sign, payload, attempt_no))
+        )
+
+    async def get(
+        self, log_id: str, *, receipt_id: str | None = None, seq: int | None = None, request_id: str | None = None
+    ) -> Settled | None:
+        """The entry with this receipt, place or request; None when there is none. `jws` is None when it was erased.
+
+        Raises:
+            InvalidInput: not exactly one of the three was given.
+        """
+        keys = {"receipt_id": receipt_id, "seq": seq, "request_id": request_id}
+        given = [(column, value) for column, value in keys.items() if value is not None]
+        if len(given) != 1:
+            raise InvalidInput("receipt_id, seq, request_id", f"are {len(given)}", "give exactly one")
+        return await self._read(queries.find, log_id, *given[0])
+
+    async def get_jws(self, receipt_id: str) -> str | None:
+        """The receipt with this id, of whatever log; None when it is unknown or was erased."""
+        return await self._read(queries.jws_of, receipt_id)
+
+    async def entries(
+        self, log_id: str, *, cursor: int | None = None, limit: int = 50, operation_id: str | None = None
+    ) -> EntryPage:
+        """Entries newest first; pass `next_cursor` back for the page after."""
+        return await self._read(queries.page, log_id, cursor, limit, operation_id)
+
+    async def attempts(self, log_id: str, request_id: str) -> tuple[Attempt, ...]:
+        """The tries of a request, first to last."""
+        return await self._read(attempts.list_attempts, log_id, request_id)
+
+    async def head(self, log_id: str) -> tuple[int, bytes]:
+        """Size and RFC 9162 root hash of the log; an unknown log is empty."""
+        return await self._read(queries.head, log_id)
+
+    async def inclusion(self, log_id: str, seq: int, tree_size: int | None = None) -> InclusionProof:
+        """Proof that entry `seq` is in the tree of the first `tree_size` entries (default: all).
+
+        Raises:
+            InvalidInput: there is no such entry in a tree of that size.
+        """
+        return await self._read(queries.inclusion, log_id, seq, tree_size)
+
+    async def summary(self, query: SummaryQuery) -> Summary:
+        """Totals with 90 % intervals that keep shared uncertainty.
+
+        Raises:
+            InvalidInput: `since`, `until` or `group_by` is not understood.
+        """
+        return await self._read(summarize, query)
+
+    async def logs(self) -> tuple[str, ...]:
+        """The ids of all logs, sorted."""
+        return await self._read(queries.logs)
+
+    async def fsck(self, log_id: str | None = None) -> FsckReport:
+        """Recompute everything that follows from the receipts and say what differs. Reads every entry."""
+        return await self._read(check, self.jwks, log_id)
+
+    async def aclose(self) -> None:
+        """Finish what is queued and close the files. Closing twice is harmless."""
+        self._readers.close()
+        await asyncio.to_thread(self._writer.close)
+
+    async def _read(self, work: Any, *arguments: Any) -> Any:
+        return await asyncio.to_thread(self._readers.read, lambda connection: work(connection, *arguments))
+
+
+def _sign(issuer: Issuer, typ: str, payload: Mapping[str, Any]) -> str:
+    return sign(payload, issuer, typ)

@@ -1,0 +1,89 @@
+"""Opening a home: folder, lock, database and keys, made by whoever comes first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from wattproof.methodology.errors import LedgerUnusable
+from wattproof.resources.ledger.driver import open_writer, sqlite3, sqlite_errors, unusable
+from wattproof.resources.ledger.ledger import Ledger
+from wattproof.resources.ledger.lock import FileLock
+from wattproof.resources.ledger.reading import Readers
+from wattproof.resources.ledger.schema import prepare
+from wattproof.resources.ledger.times import rfc3339
+from wattproof.resources.ledger.writer import Writer
+from wattproof.resources.receipts import RECEIPT_TYP, SIMULATION_TYP, Issuer, create_issuer, load_issuer, publish
+
+__all__ = ["open_ledger"]
+
+
+def open_ledger(
+    home: Path,
+    *,
+    clock: Callable[[], float],
+    random_bytes: Callable[[int], bytes],
+    lock_timeout_s: float = 10.0,
+    simulation: bool = False,
+    issuer: Issuer | None = None,
+) -> Ledger:
+    """Open the ledger in `home`; the first to come makes folder, database and issuer key. Blocks: call it in a thread.
+
+    `clock` gives Unix seconds. `simulation` homes hold invented data only; their receipts say so and never verify.
+    `issuer` is a key that the operator supplies; without it the key is ``keys/issuer.key``, made once, mode 0600.
+
+    Raises:
+        LedgerLocked: another process kept the lock for `lock_timeout_s`; the text names it.
+        LedgerUnusable: `home` cannot be written, or its database is corrupt, foreign, newer, or of the other kind.
+        KeyUnusable: the key is missing though receipts exist, unreadable, or open to others.
+    """
+    path = home / "ledger.sqlite3"
+    _make_folder(home)
+    lock = FileLock(home / "ledger.lock", clock=clock, timeout_s=lock_timeout_s)
+    try:
+        with lock.held():
+            connection = _open_database(path, now=rfc3339(clock()), simulation=simulation)
+            try:
+                key = _open_issuer(home / "keys", connection, random_bytes) if issuer is None else issuer
+                jwks = publish(home / "keys" / "jwks.json", key)
+            except BaseException:
+                connection.close()
+                raise
+    except BaseException:
+        lock.close()
+        raise
+    typ = SIMULATION_TYP if simulation else RECEIPT_TYP
+    return Ledger(path, Writer(path, connection, lock, clock), Readers(path), key, jwks, typ)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise LedgerUnusable(f"{folder} is a file, not a folder. Set WATTPROOF_HOME to a folder.") from error
+    except OSError as error:
+        raise unusable(folder, error) from error
+
+
+def _open_database(path: Path, *, now: str, simulation: bool) -> sqlite3.Connection:
+    with sqlite_errors(path):
+        if not path.exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = open_writer(path)
+        try:
+            prepare(connection, path, now=now, simulation=simulation)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _open_issuer(folder: Path, connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> Issuer:
+    """The key of this home. A key that went missing is never replaced silently."""
+    path = folder / "issuer.key"
+    _make_folder(folder)
+    has_entries = connection.execute("SELECT 1 FROM entry LIMIT 1").fetchone() is not None
+    if path.exists() or has_entries:
+        return load_issuer(path)
+    return create_issuer(path, random_bytes)

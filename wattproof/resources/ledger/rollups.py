@@ -1,0 +1,86 @@
+"""Keeping the rollups in step with the log, in the transaction that appends."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from wattproof.resources.ledger.driver import sqlite3
+from wattproof.resources.ledger.sums import LEVELS, upsert_sums
+from wattproof.resources.ledger.times import rfc3339
+
+__all__ = ["HOURS_KEPT", "MAX_ROLLED_TAGS", "Rollups", "bucket_keys", "hours_from"]
+
+HOURS_KEPT = timedelta(days=60)
+MAX_ROLLED_TAGS = 1000
+
+_NEW = "entry WHERE log_id = ? AND seq >= ?"
+
+
+def bucket_keys(level: str) -> tuple[str, ...]:
+    """The key expressions of one level of the rollup, over entries."""
+    return ("log_id", f"'{level}'", f"substr(occurred_at, 1, {LEVELS[level]})", "dim")
+
+
+def hours_from(connection: sqlite3.Connection) -> str:
+    """The first hour that has hourly rollups; hours before it are summed from entries."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'hours_from'").fetchone()
+    return "" if row is None else row[0]
+
+
+_ADD_BUCKETS = {
+    level: upsert_sums("rollup", "log_id, level, bucket, dim", bucket_keys(level), f"{_NEW} AND occurred_at >= ?")
+    for level in LEVELS
+}
+_ADD_OPERATIONS = upsert_sums(
+    "operation_rollup",
+    "log_id, operation_id, dim",
+    ("log_id", "operation_id", "dim"),
+    f"{_NEW} AND operation_id IS NOT NULL",
+)
+_ADD_TAG = upsert_sums("tag_rollup", "log_id, tag, dim", ("log_id", "?", "dim"), "entry WHERE log_id = ? AND seq = ?")
+_COUNT_TAGS = "SELECT COUNT(DISTINCT tag) FROM tag_rollup WHERE log_id = ?"
+
+
+class Rollups:
+    """Adds entries to the rollups; remembers which day it last dropped old hours on."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._pruned_on = ""
+
+    def forget(self) -> None:
+        """Drop what is remembered; called after a rollback."""
+        self._pruned_on = ""
+
+    def add(self, log_id: str, first_seq: int, now_s: float) -> None:
+        """Add the entries of `log_id` from `first_seq` on."""
+        self._prune(now_s)
+        first_hour = hours_from(self._connection)
+        for level, sql in _ADD_BUCKETS.items():
+            self._connection.execute(sql, (log_id, first_seq, first_hour if level == "hour" else ""))
+        self._connection.execute(_ADD_OPERATIONS, (log_id, first_seq))
+        tagged = self._connection.execute(
+            "SELECT seq, tags FROM entry WHERE log_id = ? AND seq >= ? AND tags <> '[]'", (log_id, first_seq)
+        ).fetchall()
+        for seq, tags in tagged:
+            for tag in json.loads(tags):
+                if self._is_rolled(log_id, tag):
+                    self._connection.execute(_ADD_TAG, (tag, log_id, seq))
+
+    def _is_rolled(self, log_id: str, tag: str) -> bool:
+        """Whether the tag has rollups, or may have: past the cap a new tag is summed from entries when asked for."""
+        found = self._connection.execute("SELECT 1 FROM tag_rollup WHERE log_id = ? AND tag = ? LIMIT 1", (log_id, tag))
+        if found.fetchone() is not None:
+            return True
+        return self._connection.execute(_COUNT_TAGS, (log_id,)).fetchone()[0] < MAX_ROLLED_TAGS
+
+    def _prune(self, now_s: float) -> None:
+        today = rfc3339(now_s)[:10]
+        if today == self._pruned_on:
+            return
+        cutoff = rfc3339(now_s - HOURS_KEPT.total_seconds())[:10] + "T00"
+        if cutoff > hours_from(self._connection):
+            self._connection.execute("DELETE FROM rollup WHERE level = 'hour' AND bucket < ?", (cutoff,))
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('hours_from', ?)", (cutoff,))
+        self._pruned_on = today

@@ -1,0 +1,193 @@
+"""The one thread that writes: it drains the queue and commits what it finds as one transaction.
+
+Under load a group of requests shares one fsync; a lone request is committed at once. An acknowledged request is on
+disk. Whatever goes wrong is delivered to the caller who waits for it, and the thread goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from wattproof.methodology.errors import LedgerError, WattproofError
+from wattproof.resources.ledger.append import Transaction
+from wattproof.resources.ledger.driver import BUSY_TIMEOUT_MS, sqlite3, sqlite_errors
+from wattproof.resources.ledger.interning import Interning
+from wattproof.resources.ledger.lock import FileLock
+from wattproof.resources.ledger.rollups import Rollups
+
+__all__ = ["Writer"]
+
+_GROUP = 512
+_WAL_BYTES = 4 << 20
+
+T = TypeVar("T")
+
+
+class _Outcome:
+    """`with outcome:` keeps an error for whoever asked, instead of ending the thread."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self.error = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Exception):
+            self.error = error
+            return True
+        return False
+
+
+class _Job(_Outcome):
+    """One request to write, and what became of it."""
+
+    __slots__ = ("future", "value", "work")
+
+    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+        super().__init__()
+        self.work = work
+        self.value: Any = None
+        self.future: Future[Any] = Future()
+
+    def run(self, transaction: Transaction) -> None:
+        """Do the work; a refusal stays with the job, anything else spoils the transaction."""
+        with self:
+            self.value = self.work(transaction)
+        if self.error is not None and not isinstance(self.error, WattproofError):
+            raise self.error
+
+    def deliver(self, error: Exception | None = None) -> None:
+        failure = error or self.error
+        if failure is None:
+            self.future.set_result(self.value)
+        else:
+            self.future.set_exception(failure)
+
+
+class Writer:
+    """Owns the read-write connection of one ledger. `connection` was opened by the caller, under `lock`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: FileLock, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._checkpoint_at = _WAL_BYTES
+        self._connection = connection
+        self._lock = lock
+        self._clock = clock
+        self._interning = Interning(connection)
+        self._rollups = Rollups(connection)
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._gate = Lock()
+        self._closed = False
+        # A daemon: leaving without close() is like a crash, which loses nothing that was acknowledged.
+        self._thread = Thread(target=self._run, name="wattproof-ledger-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
+        """Queue `work` for the next transaction; the future resolves once it is on disk.
+
+        Raises:
+            LedgerError: the ledger was closed.
+        """
+        job = _Job(work)
+        with self._gate:
+            if self._closed:
+                raise LedgerError("The ledger was closed; open it again.")
+            self._queue.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Finish what is queued, fold the write-ahead log into the database, and close it, under the lock."""
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        outcome = _Outcome()
+        # If another process keeps the lock, it has the database open: then this close is not the last one.
+        with outcome, self._lock.held():
+            self._checkpoint()
+            self._connection.close()
+        self._connection.close()
+        self._lock.close()
+
+    def _run(self) -> None:
+        while jobs := self._take():
+            self._commit([job for job in jobs if job.future.set_running_or_notify_cancel()])
+
+    def _take(self) -> list[_Job]:
+        """Everything that waits, at least one job; empty when the writer is to stop."""
+        first = self._queue.get()
+        jobs = [] if first is None else [first]
+        while jobs and len(jobs) < _GROUP:
+            try:
+                following = self._queue.get_nowait()
+            except Empty:
+                break
+            if following is None:
+                self._queue.put(None)
+                break
+            jobs.append(following)
+        return jobs
+
+    def _commit(self, jobs: Sequence[_Job]) -> None:
+        outcome = _Outcome()
+        with outcome, self._lock.held():
+            if not self._commit_group(jobs):
+                # One of them spoiled the group; alone, each gets its own answer.
+                for job in jobs:
+                    self._commit_group([job])
+            if self._wal_bytes() > self._checkpoint_at:
+                self._checkpoint()
+        for job in jobs:
+            if not job.future.done():
+                job.deliver(outcome.error or LedgerError("The ledger's writer stopped."))
+
+    def _commit_group(self, jobs: Sequence[_Job]) -> bool:
+        """Commit `jobs` together and deliver their outcomes. False, with nothing done: try them one by one."""
+        outcome = _Outcome()
+        with outcome, sqlite_errors(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            transaction = Transaction(self._connection, self._interning, self._rollups, self._clock())
+            for job in jobs:
+                job.run(transaction)
+            transaction.finish()
+            self._connection.execute("COMMIT")
+        if outcome.error is not None:
+            begun = self._connection.in_transaction
+            self._roll_back()
+            if begun and len(jobs) > 1:
+                return False
+        for job in jobs:
+            job.deliver(outcome.error)
+        return True
+
+    def _roll_back(self) -> None:
+        self._interning.forget()
+        self._rollups.forget()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _wal_bytes(self) -> int:
+        return self._wal.stat().st_size if self._wal.exists() else 0
+
+    def _checkpoint(self) -> None:
+        """Copy the write-ahead log into the database and cut it to nothing, unless a reader still needs it."""
+        self._connection.execute("PRAGMA busy_timeout=0")
+        (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        # With a reader in the way, trying again on every commit would cost more than a longer file.
+        self._checkpoint_at = self._wal_bytes() + _WAL_BYTES if busy else _WAL_BYTES
