@@ -37,7 +37,7 @@ async def choose(model_name: str, chat: ChatRequest, policy: Policy, deps: Deps)
 
     from wattproof.methodology.models import find_model
     from wattproof.resources.footprints import estimate
-    from wattproof.resources.providers import deployments_for, unusable_reason, usage_so_far
+    from wattproof.resources.providers import deployments_for, usage_so_far
     from wattproof.resources.routing import assemble, decide, require_allowed
 
     model = find_model(model_name)
@@ -49,7 +49,7 @@ async def choose(model_name: str, chat: ChatRequest, policy: Policy, deps: Deps)
         usage,
         offers,
         now,
-        unusable=lambda deployment: unusable_reason(deployment, deps.environ, offline=deps.offline),
+        unusable=deps.why_unusable,
     )
     decided_at = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     decision = decide(policy, usage, candidates, now=decided_at, dry_run=True)

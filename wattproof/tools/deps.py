@@ -40,3 +40,22 @@ class Deps:
     max_cost_usd: float | None = 0.10
     offline: bool = False
     allow_keyed_runs: bool = True
+
+    def why_unusable(self, deployment: Deployment) -> str | None:
+        """Why a real run on `deployment` is impossible here and now, or None. Runs and dry runs ask the same."""
+        from wattproof.resources.providers import unusable_reason
+
+        if deployment.key_env and not self.allow_keyed_runs:
+            return "needs a key: this server asks its callers for no token, so it spends nobody's keys"
+        return unusable_reason(
+            deployment, self.environ, offline=self.offline, embedded_problem=_embedded_problem(deployment)
+        )
+
+
+def _embedded_problem(deployment: Deployment) -> str | None:
+    if deployment.protocol != "embedded":
+        return None
+    from wattproof.resources.providers.embedded import embedded_status
+
+    status = embedded_status()
+    return None if status.available else "; ".join(part for part in (status.reason, status.fix) if part)

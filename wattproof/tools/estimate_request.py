@@ -15,6 +15,7 @@ from wattproof.tools.provenance import Grounded, grounds, sentence
 from wattproof.tools.result import Arguments, Detail
 
 if TYPE_CHECKING:
+    from wattproof.methodology.models import Model
     from wattproof.resources.footprints import Estimate
     from wattproof.resources.providers.records import Deployment
     from wattproof.tools.deps import Deps
@@ -94,7 +95,7 @@ async def estimate_request(args: EstimateArgs, deps: Deps) -> EstimateResult:
     usage, counted, assumed_output = _usage(args)
     deployment = await _deployment(args, model.id, deps)
     zone, evidence = _place(args, deployment, deps.default_zone)
-    provider = args.provider or (deployment.provider if deployment else "unstated")
+    provider = deployment.provider if deployment else args.provider or _vendor(model)
 
     def in_zone(where: str | None, how: str | None) -> Estimate:
         return estimate(
@@ -144,6 +145,11 @@ def _usage(args: EstimateArgs) -> tuple[Usage, bool, bool]:
         reasoning_tokens=args.reasoning_tokens or 0,
     )
     return usage, args.text is not None, args.output_tokens is None and not silent
+
+
+def _vendor(model: Model) -> str:
+    """Who runs a model that nobody else can run; open weights may be anywhere."""
+    return "unstated" if model.open_weights else model.family
 
 
 async def _deployment(args: EstimateArgs, model_id: str, deps: Deps) -> Deployment | None:

@@ -21,7 +21,15 @@ __all__ = ["Lever", "dominant_factor", "find_levers"]
 _SMALLER = 0.6
 """A model is offered as a lever from this ratio of active parameters down: less is lost in the uncertainty."""
 
-_FACTOR_WORDS = {"batch": "batch size", "grid": "grid intensity", "active_b": "model size"}
+_FACTOR_WORDS = {
+    "active_params": "model size",
+    "batch": "batch size",
+    "fit": "the energy regression",
+    "grid": "grid intensity",
+    "overhead": "the share of host and idle",
+    "pue": "PUE",
+    "weights": "model size",
+}
 
 
 class Lever(BaseModel):
