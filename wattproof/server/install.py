@@ -1,7 +1,7 @@
 """Write this installation into the configuration of an MCP host.
 
-Each host keeps its servers in one JSON file, under one key; both are rows of `hosts.HOSTS`. A change is planned first (so
-that it can be shown), then applied: backup, then an atomic replacement that keeps the file's mode and every other key.
+Each host keeps its servers in one JSON file, under one key: a row of `hosts.HOSTS`. A change is planned first, so that
+it can be shown, then applied: backup, then an atomic replacement that keeps the file's mode and every other key.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import json
+import math
 import os
 import re
 import sys
@@ -125,7 +126,10 @@ def _parse(path: Path, raw: bytes | None) -> dict[str, Any]:
         return {}
     try:
         document: object = json.loads(
-            raw.decode("utf-8-sig"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant
+            raw.decode("utf-8-sig"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except ValueError as error:
         raise Refused(
@@ -149,6 +153,12 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is beyond what can be written back")
+    return number
+
+
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
@@ -165,10 +175,17 @@ def _render(document: dict[str, Any], before: bytes | None) -> str:
     text = (before or b"").decode("utf-8-sig").strip()
     lines = text.splitlines()
     if len(lines) == 1 and len(text) > len("{ }"):
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        return _dumps(document, None)
     second = lines[1] if len(lines) > 1 else "  "
     indent = second[: len(second) - len(second.lstrip())] or "  "
-    return json.dumps(document, indent=indent, ensure_ascii=False)
+    return _dumps(document, indent)
+
+
+def _dumps(document: dict[str, Any], indent: str | None) -> str:
+    text = json.dumps(document, indent=indent, separators=(",", ": " if indent else ":"), ensure_ascii=False)
+    # A lone surrogate is valid JSON as an escape and no valid UTF-8: such a file is written in ASCII.
+    lone = any("\ud800" <= character <= "\udfff" for character in text)
+    return json.dumps(json.loads(text), indent=indent, separators=(",", ": " if indent else ":")) if lone else text
 
 
 def _encode(text: str, before: bytes | None) -> bytes:
@@ -191,7 +208,7 @@ def _diff(path: Path, before: str, after: str, entry: Mapping[str, Any]) -> str:
 
 
 def _pretty(text: str) -> str:
-    return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if text else ""
+    return _dumps(json.loads(text), "  ") if text else ""
 
 
 def _masked(line: str, shown: set[str]) -> str:

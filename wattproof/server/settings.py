@@ -43,7 +43,7 @@ class Settings:
     """Validated once, at start.
 
     `home` is absolute. `zone` is a bundled zone key for local models, or None. `max_cost_usd` is the ceiling of one run
-    in US dollars. `environ` is the environment with the secrets file under it.
+    in US dollars. `environ` is the environment with the secrets file under it and these settings written into it.
     """
 
     home: Path
@@ -74,13 +74,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """
     home = _home(environ)
     config = _config(home / "config.toml")
+    zone = _pick(environ, config, home, "zone", _zone)
+    offline = _pick(environ, config, home, "offline", _flag) or False
     max_cost_usd = _pick(environ, config, home, "max_cost_usd", _amount)
+    effective = {"WATTPROOF_ZONE": zone or "", "WATTPROOF_OFFLINE": "1" if offline else ""}
     return Settings(
         home=home,
-        zone=_pick(environ, config, home, "zone", _zone),
-        offline=_pick(environ, config, home, "offline", _flag) or False,
+        zone=zone,
+        offline=offline,
         max_cost_usd=DEFAULT_MAX_COST_USD if max_cost_usd is None else max_cost_usd,
-        environ={**_secrets(home / "secrets.toml"), **environ},
+        environ={**_secrets(home / "secrets.toml"), **environ, **effective},
     )
 
 

@@ -1,0 +1,119 @@
+"""How a subcommand calls a tool: options to arguments, one event loop, one form of output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.server.cli_output import print_json, print_text
+
+if TYPE_CHECKING:
+    from wattproof.tools.deps import Deps
+    from wattproof.tools.result import Arguments, Result
+
+__all__ = ["arguments", "call", "print_result", "read_receipt", "read_text"]
+
+_MAX_FILE_BYTES = 1 << 20
+
+_A = TypeVar("_A", bound="Arguments")
+_R = TypeVar("_R", bound="Result")
+
+
+def arguments(kind: type[_A], /, **fields: Any) -> _A:
+    """The tool's arguments from the options that were given.
+
+    Raises:
+        InvalidInput: naming the option.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**{name: value for name, value in fields.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise InvalidInput(
+            option, f"is {_shown(first['input'])}", first["msg"][:1].lower() + first["msg"][1:]
+        ) from error
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def call(tool: Callable[[_A, Deps], Awaitable[_R]], given: _A) -> _R:
+    import anyio
+
+    return anyio.run(_with_deps, tool, given)
+
+
+async def _with_deps(tool: Callable[[_A, Deps], Awaitable[_R]], given: _A) -> _R:
+    from wattproof.server.open import open_deps
+    from wattproof.server.settings import load_settings
+
+    async with open_deps(load_settings(os.environ)) as deps:
+        return await tool(given, deps)
+
+
+def print_result(result: _R, brief: Callable[[_R], str], as_json: bool) -> None:
+    if as_json:
+        print_json(result.structured())
+    else:
+        print_text(brief(result))
+
+
+def read_text(given: str | None) -> str | None:
+    return sys.stdin.read() if given == "-" else given
+
+
+def read_receipt(given: str, jwks: Path | None, proof: Path | None) -> str | dict[str, Any]:
+    """What `verify_receipt` takes: files are read here, because a tool never takes a path.
+
+    Raises:
+        InvalidInput: a file cannot be read.
+    """
+    text = _receipt_text(given)
+    if jwks is None and proof is None:
+        return text
+    bundle: dict[str, Any] = _json_object("RECEIPT", text) if text.startswith("{") else {"jws": text}
+    if jwks is not None:
+        bundle["jwks"] = _json_object("--jwks", _read("--jwks", jwks))
+    if proof is not None:
+        bundle["inclusion"] = _json_object("--proof", _read("--proof", proof))
+    return bundle
+
+
+def _receipt_text(given: str) -> str:
+    if given == "-":
+        return sys.stdin.read(_MAX_FILE_BYTES).strip()
+    if Path(given).is_file():
+        return _read("RECEIPT", Path(given)).strip()
+    looks_like_a_path = "/" in given or "\\" in given or given.endswith((".jws", ".json", ".txt"))
+    if looks_like_a_path and not given.startswith("{"):
+        raise InvalidInput("RECEIPT", f"{given!r} does not exist", "give a file, a receipt id, a JWS, or - for stdin")
+    return given
+
+
+def _read(option: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_FILE_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidInput(option, f"{path} cannot be read ({reason})", "give a readable file") from error
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(option, "is not JSON", "give the file as it was exported") from error
+    if not isinstance(value, dict):
+        raise InvalidInput(option, "is not a JSON object", "give the file as it was exported")
+    return cast("dict[str, Any]", value)

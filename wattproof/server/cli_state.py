@@ -1,0 +1,98 @@
+"""``doctor``, ``keys`` and ``ledger``: look at what is here; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wattproof.server.cli_output import print_json, print_text, say
+
+if TYPE_CHECKING:
+    from wattproof.resources.ledger import FsckReport
+
+__all__ = ["register"]
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("doctor")(doctor)
+    app.command("keys")(keys)
+    ledger = typer.Typer(help="The append-only store of what was run.", no_args_is_help=True)
+    ledger.callback()(_ledger)
+    ledger.command("fsck")(ledger_fsck)
+    app.add_typer(ledger, name="ledger")
+
+
+def _ledger() -> None:
+    """The append-only store of what was run."""
+
+
+def doctor(as_json: JsonFlag = False) -> None:
+    """Say what works here and what would fix the rest. Exits 1 when something is broken."""
+    import anyio
+
+    from wattproof.server.doctor import as_dict, examine
+
+    checks = anyio.run(examine, os.environ)
+    if as_json:
+        print_json(as_dict(checks))
+    else:
+        for check in checks:
+            print_text(f"{check.level:<5}{check.name:<16}{check.detail}")
+            if check.fix:
+                print_text(f"{'':<21}-> {check.fix}")
+    if any(check.level == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+def keys() -> None:
+    """Print the public keys of this installation as a JWK set, for whoever checks its receipts."""
+    from wattproof.methodology.errors import Unavailable
+    from wattproof.resources.receipts.keys import read_jwks
+    from wattproof.server.open import jwks_path
+    from wattproof.server.settings import load_settings
+
+    path = jwks_path(load_settings(os.environ))
+    if not path.exists():
+        raise Unavailable(f"{path} does not exist yet: the first run makes the key. Try: wattproof demo.")
+    print_json(read_jwks(path))
+
+
+def ledger_fsck(as_json: JsonFlag = False) -> None:
+    """Recompute every receipt, leaf, root and total. Exits 1 on a difference, 3 when there is no ledger yet."""
+    import anyio
+
+    report = anyio.run(_fsck)
+    if report is None:
+        say("There is no ledger yet; nothing was examined.")
+        raise typer.Exit(3)
+    if as_json:
+        from dataclasses import asdict
+
+        print_json({"sound": report.sound, **asdict(report)})
+    else:
+        _print_report(report)
+    if not report.sound:
+        raise typer.Exit(1)
+
+
+async def _fsck() -> FsckReport | None:
+    from wattproof.server.open import ledger_exists, open_existing_ledger
+    from wattproof.server.settings import load_settings
+
+    settings = load_settings(os.environ)
+    if not ledger_exists(settings):
+        return None
+    async with open_existing_ledger(settings) as (ledger, log_id):
+        return await ledger.fsck(log_id)
+
+
+def _print_report(report: FsckReport) -> None:
+    for finding in report.findings:
+        print_text(f"{finding.severity}: {finding.where}: {finding.message}")
+    verdict = "everything recomputes" if report.sound else "the differences are above"
+    print_text(f"{report.entry_count} entries in {len(report.logs)} log(s) examined; {verdict}.")

@@ -1,0 +1,160 @@
+"""The tools as subcommands: the same functions that the MCP server calls, with their parameters as options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wattproof.server.cli_call import arguments, call, print_result, read_receipt, read_text
+from wattproof.server.cli_output import print_json, print_text
+
+__all__ = ["register"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print the tool's structured content.")]
+Full = Annotated[bool, typer.Option("--full", help="Everything that the result rests on (detail=full).")]
+Tokens = Annotated[int | None, typer.Option(help="A count of tokens.", metavar="TOKENS")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("estimate")(estimate)
+    app.command("summary")(summary)
+    app.command("verify")(verify)
+    methods = typer.Typer(help="The named methods that turn a request into figures.", invoke_without_command=True)
+    methods.callback()(methods_list)
+    methods.command("list")(methods_list)
+    methods.command("show")(methods_show)
+    app.add_typer(methods, name="methods")
+
+
+def estimate(
+    model: Annotated[str, typer.Option(help="Model id, such as gpt-oss-120b.")],
+    input_tokens: Tokens = None,
+    output_tokens: Tokens = None,
+    cached_input_tokens: Tokens = None,
+    reasoning_tokens: Tokens = None,
+    text: Annotated[str | None, typer.Option(help="The prompt itself, counted here; - reads stdin.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider id, such as ovhcloud.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Grid zone of the data centre, such as FR or SE-SE3.")] = None,
+    workload: Annotated[str | None, typer.Option(help="chat, embedding or rerank.")] = None,
+    method: Annotated[str | None, typer.Option(help="Method id; see `wattproof methods`.")] = None,
+    boundary: Annotated[str | None, typer.Option(help="narrow or comprehensive.")] = None,
+    full: Full = False,
+    as_json: Json = False,
+) -> None:
+    """Estimate energy and climate of one request, with a 90 % interval. Sends nothing."""
+    from wattproof.tools.estimate_request import EstimateArgs, brief, estimate_request
+
+    given = arguments(
+        EstimateArgs,
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached_input_tokens,
+        reasoning_tokens=reasoning_tokens,
+        text=read_text(text),
+        provider=provider,
+        zone=zone,
+        workload=workload,
+        methods=[method] if method else None,
+        boundary=boundary,
+        detail="full" if full else None,
+    )
+    print_result(call(estimate_request, given), brief, as_json)
+
+
+def summary(
+    since: Annotated[str | None, typer.Option(help="Date or RFC 3339 time, included.")] = None,
+    until: Annotated[str | None, typer.Option(help="Date or RFC 3339 time, excluded.")] = None,
+    tz: Annotated[str | None, typer.Option(help="IANA time zone of bare dates; UTC unless given.")] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="provider, model, zone, method, tier, status or workload.")
+    ] = None,
+    operation_id: Annotated[str | None, typer.Option(help="Only this workflow.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only this tag.")] = None,
+    method: Annotated[str | None, typer.Option(help="Only entries of this method.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
+    full: Full = False,
+    as_json: Json = False,
+) -> None:
+    """Totals of what was run and recorded here, with intervals that keep shared uncertainty."""
+    from wattproof.tools.summarize_ledger import SummaryArgs, brief, summarize_ledger
+
+    given = arguments(
+        SummaryArgs,
+        since=since,
+        until=until,
+        tz=tz,
+        group_by=group_by,
+        operation_id=operation_id,
+        tag=tag,
+        method=method,
+        cursor=cursor,
+        detail="full" if full else None,
+    )
+    print_result(call(summarize_ledger, given), brief, as_json)
+
+
+def verify(
+    receipt: Annotated[str, typer.Argument(help="Receipt id, file (JWS or JSON), the JWS itself, or - for stdin.")],
+    jwks: Annotated[
+        Path | None, typer.Option(help="The issuer's public keys; without it, this installation's.")
+    ] = None,
+    proof: Annotated[Path | None, typer.Option(help="Inclusion proof (JSON) that came with the receipt.")] = None,
+    full: Full = False,
+    as_json: Json = False,
+) -> None:
+    """Check signature, inclusion, arithmetic, plausibility and age of a receipt, each apart.
+
+    Exits 0 only when signature and arithmetic pass and nothing fails, 1 when something fails, 3 when it is not
+    established (the key or the method is unknown here).
+    """
+    from wattproof.tools.verify_receipt import VerifyArgs, brief, verify_receipt
+
+    given = arguments(VerifyArgs, receipt=read_receipt(receipt, jwks, proof), detail="full" if full else None)
+    result = call(verify_receipt, given)
+    print_result(result, brief, as_json)
+    code = {"established": 0, "failed": 1, "not_established": 3}[result.outcome]
+    if code:
+        raise typer.Exit(code)
+
+
+def methods_list(context: typer.Context, as_json: Json = False) -> None:
+    """List the methods, the default first."""
+    if context.invoked_subcommand is not None:
+        return
+    from wattproof.tools.views import methods_view
+
+    methods = methods_view()
+    if as_json:
+        print_json(methods)
+        return
+    for method in methods:
+        print_text(f"{method['id']:<30}{method['tier']:<12}{method['title']}")
+
+
+def methods_show(
+    method: Annotated[str, typer.Argument(help="Method id or alias, such as wattproof/param.")], as_json: Json = False
+) -> None:
+    """Show one method: formula, inputs with their units, sources, and what it leaves out."""
+    from wattproof.tools.views import method_view
+
+    view = method_view(method)
+    if as_json:
+        print_json(view)
+        return
+    print_text(
+        f"{view['id']}  (sha256 {view['sha256'][:16]}…)\n{view['title']}\n{view['summary']}\n\n{view['formula']}\n"
+    )
+    inputs = ", ".join(f"{name} [{unit}]" for name, unit in view["operands"].items())
+    for label, value in (
+        ("inputs", inputs),
+        ("indicators", ", ".join(view["indicators"])),
+        ("interval", view["interval"]),
+        ("tier", view["tier"]),
+        ("not covered", "; ".join(view["not_covered"])),
+        ("sources", "; ".join(view["sources"])),
+    ):
+        print_text(f"{label:<12}{value}")

@@ -1,0 +1,105 @@
+"""``serve --http``: a socket that is checked before anything is opened, a bearer token, and uvicorn."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import secrets
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.server.settings import Settings
+
+__all__ = ["bind", "is_loopback", "serve_http"]
+
+_MIN_TOKEN_CHARACTERS = 16
+
+
+def serve_http(settings: Settings, host: str, port: int, *, authenticated: bool, say: Callable[[str], None]) -> None:
+    """Serve until stopped; `say` tells the operator the address and the token.
+
+    Raises:
+        InvalidInput: --no-auth on an address that others can reach, a port in use, an address that is not ours.
+    """
+    if not authenticated and not is_loopback(host):
+        raise InvalidInput("--no-auth", f"was given with {host}, which others can reach", "leave one of the two out")
+    token = _token(settings) if authenticated else None
+    with bind(host, port) as listener:
+        _announce(settings, listener, host, token, say)
+        _run(settings, listener, host, token)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`. Names other than localhost count as public."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        InvalidInput: naming --port when the port is taken or privileged, --host when the address is not ours.
+    """
+    host = host.strip("[]")
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            other = "--port 0 for a free one"
+            raise InvalidInput("--port", f"{port} is already in use on {host}", f"pass another, or {other}") from error
+        if error.errno == errno.EACCES:
+            raise InvalidInput("--port", f"{port} is not permitted for this user", "pass one above 1023") from error
+        raise InvalidInput("--host", f"{host!r} cannot be listened on", "give an address of this machine") from error
+
+
+def _token(settings: Settings) -> str:
+    given = settings.http_token
+    if given is None:
+        return secrets.token_urlsafe(32)
+    if len(given) < _MIN_TOKEN_CHARACTERS or not given.isascii() or any(c.isspace() for c in given):
+        raise InvalidInput(
+            "WATTPROOF_HTTP_TOKEN",
+            f"has fewer than {_MIN_TOKEN_CHARACTERS} characters, or characters that a header cannot carry",
+            "give a long random word, or unset it to have one drawn",
+        )
+    return given
+
+
+def _announce(
+    settings: Settings, listener: socket.socket, host: str, token: str | None, say: Callable[[str], None]
+) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    say(f"wattproof: MCP over streamable HTTP at http://{shown}:{listener.getsockname()[1]}/mcp")
+    if token is None:
+        say("No token is asked for; providers that need a key cannot be run.")
+    elif settings.http_token:
+        say("Authorization: Bearer <WATTPROOF_HTTP_TOKEN>")
+    else:
+        say(f"Authorization: Bearer {token}")
+    if not is_loopback(host):
+        say("This address can be reached from outside and the connection is not encrypted; put TLS in front.")
+
+
+def _run(settings: Settings, listener: socket.socket, host: str, token: str | None) -> None:
+    import uvicorn
+
+    from wattproof.server.app import build_server
+    from wattproof.server.http import build_http_app
+    from wattproof.server.open import open_deps
+
+    keyed = token is not None
+    server = build_server(partial(open_deps, settings, allow_keyed_runs=keyed))
+    port = listener.getsockname()[1]
+    app = build_http_app(server, token=token, host=host, port=port, allow_keyed_runs=keyed)
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="on", log_level="warning", timeout_graceful_shutdown=10
+    )
+    uvicorn.Server(config).run(sockets=[listener])

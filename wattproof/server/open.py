@@ -1,0 +1,151 @@
+"""Open what the tools may touch, from the settings: each part at its first use, all of them closed together."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from wattproof.server.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from wattproof.resources.ledger import Ledger
+    from wattproof.resources.providers.records import Deployment
+    from wattproof.resources.runs import RunDeps
+    from wattproof.tools.deps import Deps
+
+__all__ = ["LOG_ID", "jwks_path", "ledger_exists", "open_deps", "open_existing_ledger", "serve_stdio"]
+
+LOG_ID = "local"
+"""The one log of an installation without tenants."""
+
+_T = TypeVar("_T")
+
+
+def serve_stdio(environ: Mapping[str, str]) -> None:
+    """Serve MCP over stdin and stdout until stdin ends."""
+    from wattproof.server.app import build_server
+
+    settings = load_settings(environ)
+    build_server(partial(open_deps, settings)).run("stdio")
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings, *, allow_keyed_runs: bool = True) -> AsyncIterator[Deps]:
+    """What the tools may touch. Opens nothing itself; closes on leaving whatever was opened meanwhile."""
+    from wattproof.tools.deps import Deps
+
+    async with AsyncExitStack() as stack:
+        deps = Deps(
+            clock=time.time,
+            environ=settings.environ,
+            home=settings.home,
+            log_id=LOG_ID,
+            deployments=_once(lambda: _deployments(settings)),
+            ledger=_once(lambda: _open_ledger(settings, stack)),
+            runs=_once(lambda: _open_runs(settings, stack, deps)),
+            default_zone=settings.zone,
+            max_cost_usd=settings.max_cost_usd,
+            offline=settings.offline,
+            allow_keyed_runs=allow_keyed_runs,
+        )
+        yield deps
+
+
+def ledger_exists(settings: Settings) -> bool:
+    """Whether this home holds a ledger already."""
+    return (settings.home / "ledger.sqlite3").exists()
+
+
+def jwks_path(settings: Settings) -> Path:
+    """Where the public keys of this home are."""
+    return settings.home / "keys" / "jwks.json"
+
+
+@asynccontextmanager
+async def open_existing_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """The ledger of this home, for commands that look at it; ask `ledger_exists` first.
+
+    Raises:
+        LedgerError, KeyUnusable: it cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _open_ledger(settings, stack)
+
+
+def _once(make: Callable[[], Awaitable[_T]]) -> Callable[[], Awaitable[_T]]:
+    """`make`, called at the first await and, should that fail, at the next; concurrent callers wait for one another."""
+    import anyio
+
+    lock, made = anyio.Lock(), list[_T]()
+
+    async def get() -> _T:
+        async with lock:
+            if not made:
+                made.append(await make())
+        return made[0]
+
+    return get
+
+
+async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
+    import anyio.to_thread
+
+    from wattproof.resources.ledger import open_ledger
+    from wattproof.resources.receipts import issuer_from_env
+
+    key = settings.environ.get("WATTPROOF_ISSUER_KEY")
+    issuer = issuer_from_env(key) if key else None
+    opening = partial(open_ledger, settings.home, clock=time.time, random_bytes=secrets.token_bytes, issuer=issuer)
+    ledger = await anyio.to_thread.run_sync(opening)
+    stack.push_async_callback(ledger.aclose)
+    return ledger
+
+
+async def _deployments(settings: Settings) -> tuple[Deployment, ...]:
+    """The catalogue, the embedded model, and the model servers that answer on this machine."""
+    from wattproof.resources.providers import load_catalogue
+    from wattproof.resources.providers.embedded import deployment
+    from wattproof.resources.providers.local import probe_local
+    from wattproof.resources.providers.transport import open_client
+
+    async with open_client() as client:
+        local = await probe_local(client, settings.environ)
+    return (*load_catalogue(), deployment(settings.zone), *local)
+
+
+async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> RunDeps:
+    from wattproof.resources.providers.embedded import EmbeddedServer
+    from wattproof.resources.providers.transport import open_client
+    from wattproof.resources.runs import RunDeps
+
+    return RunDeps(
+        ledger=await deps.ledger(),
+        client=await stack.enter_async_context(open_client()),
+        catalogue=await deps.deployments(),
+        log_id=deps.log_id,
+        environ=settings.environ,
+        clock=time.time,
+        monotonic=time.monotonic,
+        random_bytes=secrets.token_bytes,
+        embedded=_once(lambda: stack.enter_async_context(EmbeddedServer())),
+        unusable=partial(_unusable, settings, deps.allow_keyed_runs),
+    )
+
+
+def _unusable(settings: Settings, allow_keyed_runs: bool, deployment: Deployment) -> str | None:
+    """Why a real run on `deployment` is impossible here and now, or None."""
+    from wattproof.resources.providers import unusable_reason
+    from wattproof.resources.providers.embedded import embedded_status
+
+    if deployment.key_env and not allow_keyed_runs:
+        return "keyed providers are off: the server was started with --no-auth"
+    problem = None
+    if deployment.protocol == "embedded":
+        status = embedded_status()
+        problem = None if status.available else "; ".join(filter(None, (status.reason, status.fix)))
+    return unusable_reason(deployment, settings.environ, offline=settings.offline, embedded_problem=problem)
