@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from wattproof.methodology.quantity import Quantity, Term
 
-__all__ = ["Z90", "Loadings", "LogNormal", "Row", "combine", "match", "mean", "scoped", "total"]
+__all__ = ["Z90", "Loadings", "LogNormal", "Mix", "Row", "combine", "match", "mean", "mix", "scoped", "total"]
 
 Z90 = 1.6448536269514722
 """The 95 % point of the standard normal: -+Z90 holds 90 %."""
@@ -48,6 +48,27 @@ class LogNormal(NamedTuple):
         return Quantity(self.median, self.median / spread, self.median * spread)
 
 
+class Mix:
+    """A sum of terms whose loadings are fixed: what of the match does not depend on the medians, worked out once."""
+
+    __slots__ = ("_covariances", "_means_per_median")
+
+    def __init__(self, loadings: Sequence[Loadings]) -> None:
+        self._means_per_median = [_mean_per_median(term) for term in loadings]
+        self._covariances = list(_covariances(loadings))
+
+    def match(self, medians: Sequence[float]) -> LogNormal:
+        """The log-normal with the mean and variance of the sum of terms with these medians."""
+        means = [median * ratio for median, ratio in zip(medians, self._means_per_median, strict=True)]
+        return _matched(means, self._covariances, 0.0)
+
+
+@lru_cache(maxsize=4096)
+def mix(loadings: tuple[Loadings, ...]) -> Mix:
+    """The mix of terms with these loadings, made once."""
+    return Mix(loadings)
+
+
 class Row(NamedTuple):
     """Part of a total: entries with the same factor signature, added up.
 
@@ -67,9 +88,7 @@ def mean(term: Term) -> float:
 
 def match(terms: Sequence[Term]) -> LogNormal:
     """The log-normal with the mean and variance of the sum of `terms`; median 0 and no width when all are 0."""
-    means_per_median, relative_covariances = _shape(tuple([term.loadings for term in terms]))
-    means = [term.median * ratio for term, ratio in zip(terms, means_per_median, strict=True)]
-    return _matched(means, relative_covariances, 0.0)
+    return mix(tuple([term.loadings for term in terms])).match([term.median for term in terms])
 
 
 def combine(terms: Sequence[Term]) -> Quantity:
@@ -118,17 +137,11 @@ def _scoped_loadings(
 
 
 @lru_cache(maxsize=4096)
-def _shape(loadings: tuple[Loadings, ...]) -> tuple[tuple[float, ...], tuple[tuple[int, int, float], ...]]:
-    """What of the match does not depend on the medians: the same for every request to one deployment."""
-    return tuple(_mean_per_median(term) for term in loadings), tuple(_covariances(loadings))
-
-
-@lru_cache(maxsize=4096)
 def _mean_per_median(loadings: Loadings) -> float:
     return math.exp(0.5 * math.fsum(sigma * sigma for _, sigma in loadings))
 
 
-def _covariances(loadings: tuple[Loadings, ...]) -> Iterator[tuple[int, int, float]]:
+def _covariances(loadings: Sequence[Loadings]) -> Iterator[tuple[int, int, float]]:
     """`(k, i, exp(sum_j L_kj L_ij) - 1)` for every pair k <= i of terms that share a factor, doubled where k < i."""
     by_factor = [dict(term) for term in loadings]
     for (k, term), (i, other) in combinations_with_replacement(enumerate(by_factor), 2):

@@ -83,7 +83,7 @@ def estimate(
         cpu_measured=cpu_seconds is not None,
         hardware=deployment.hardware if deployment else None,
     )
-    footprint = method.compute(method.numbers(activity), boundary)
+    footprint = method.footprint(activity, boundary)
     known = reading.zone_known
     return Estimate(
         method=method,

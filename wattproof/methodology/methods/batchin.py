@@ -13,7 +13,7 @@ from types import MappingProxyType
 from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.methods.activity import Activity, Intensity
-from wattproof.methodology.methods.method import Constants, Method, token_operands
+from wattproof.methodology.methods.method import Constants, Method, Prepared, token_operands
 from wattproof.methodology.quantity import Boundary, Footprint, Operand, Quantity, Term, Workload
 
 __all__ = ["BATCHIN"]
@@ -40,26 +40,32 @@ _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
 _PROFILE_FIELDS = ("renewable_ratio_bps", "residual_gco2e_per_kwh", "wh_per_input_token", "wh_per_output_token")
 
 
-def _evaluate(n: Mapping[str, float], boundary: Boundary) -> Footprint:
-    if min(n.values()) < 0 or n["renewable_ratio_bps"] > 10_000:
+def _prepare(c: Mapping[str, float], boundary: Boundary) -> Prepared:
+    """The formula for one profile and zone: `c` holds their constants, `n` the token counts of one request."""
+    if min(c[name] for name in _PROFILE_FIELDS) < 0 or c["renewable_ratio_bps"] > 10_000:
         raise InvalidInput("profile", "has a negative value or a ratio above 10000", "check each coefficient")
+    intensity_gco2e_per_wh = c["intensity_gco2e_per_kwh"] / 1000
+    market_gco2e_per_wh = c["residual_gco2e_per_kwh"] * (1 - c["renewable_ratio_bps"] / 10_000) / 1000
 
-    energy_wh = n["wh_per_input_token"] * n["input_tokens"] + n["wh_per_output_token"] * n["output_tokens"]
-    carbon_gco2e = energy_wh * n["intensity_gco2e_per_kwh"] / 1000
-    unmatched = 1 - n["renewable_ratio_bps"] / 10_000
-    carbon_market_gco2e = energy_wh * n["residual_gco2e_per_kwh"] * unmatched / 1000
-    return Footprint(
-        method_id=BATCHIN.id,
-        interval="none",
-        tier="proxy",
-        boundary=boundary,
-        energy_wh=Quantity(energy_wh),
-        carbon_gco2e=Quantity(carbon_gco2e),
-        carbon_market_gco2e=Quantity(carbon_market_gco2e),
-        reasons=_REASONS,
-        energy_terms=(Term("tokens", energy_wh),),
-        carbon_terms=(Term("tokens", carbon_gco2e),),
-    )
+    def footprint(n: Mapping[str, float]) -> Footprint:
+        if min(n["input_tokens"], n["output_tokens"]) < 0:
+            raise InvalidInput("input_tokens", "or output_tokens is negative", "give a count")
+        energy_wh = c["wh_per_input_token"] * n["input_tokens"] + c["wh_per_output_token"] * n["output_tokens"]
+        carbon_gco2e = energy_wh * intensity_gco2e_per_wh
+        return Footprint(
+            method_id=BATCHIN.id,
+            interval="none",
+            tier="proxy",
+            boundary=boundary,
+            energy_wh=Quantity(energy_wh),
+            carbon_gco2e=Quantity(carbon_gco2e),
+            carbon_market_gco2e=Quantity(energy_wh * market_gco2e_per_wh),
+            reasons=_REASONS,
+            energy_terms=(Term("tokens", energy_wh),),
+            carbon_terms=(Term("tokens", carbon_gco2e),),
+        )
+
+    return footprint
 
 
 def _constants(activity: Activity) -> Constants:
@@ -112,7 +118,7 @@ BATCHIN = Method(
     assumed=_assumed,
     constants=_constants,
     variables=token_operands,
-    evaluate=_evaluate,
+    prepare=_prepare,
 )
 
 _REASONS = MappingProxyType(BATCHIN.undefined("water_ml", "adpe_kgsbeq"))

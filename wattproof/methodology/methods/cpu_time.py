@@ -12,8 +12,15 @@ from types import MappingProxyType
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.methods.activity import Activity, Intensity
-from wattproof.methodology.methods.method import Constants, FactorScope, Method, factor_operand, token_operands
-from wattproof.methodology.propagate import match
+from wattproof.methodology.methods.method import (
+    Constants,
+    FactorScope,
+    Method,
+    Prepared,
+    factor_operand,
+    token_operands,
+)
+from wattproof.methodology.propagate import combine
 from wattproof.methodology.quantity import Boundary, Footprint, Operand, Term, Workload
 
 __all__ = ["CPU_TIME"]
@@ -50,37 +57,42 @@ _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _evaluate(n: Mapping[str, float], boundary: Boundary) -> Footprint:
-    fresh_input_tokens = n["input_tokens"] - n["cached_input_tokens"]
-    if min(fresh_input_tokens, n["cached_input_tokens"], n["output_tokens"], n["cpu_seconds"]) < 0:
-        raise InvalidInput("input_tokens", "gives a negative count", "cached input is a part of input")
+def _prepare(c: Mapping[str, float], boundary: Boundary) -> Prepared:
+    """The formula for one machine: `c` holds its constants, `n` the numbers of one request."""
+    pue = c["pue"] if boundary == "comprehensive" else 1.0
+    wh_per_cpu_s = c["watts_per_thread"] / 3600 * pue
+    intensity_gco2e_per_wh = c["intensity_gco2e_per_kwh"] / 1000
+    watts, grid = ("watts", c["sigma_ln_watts_per_thread"]), ("grid", c["sigma_ln_intensity"])
+    predicted = ("cpu_seconds", c["sigma_ln_cpu_s"])
 
-    measured = n["cpu_measured"] == 1
-    seconds = (
-        n["cpu_seconds"]
-        if measured
-        else n["cpu_s_per_input_token"] * fresh_input_tokens + n["cpu_s_per_output_token"] * n["output_tokens"]
-    )
-    pue = n["pue"] if boundary == "comprehensive" else 1.0
-    wh = seconds * n["watts_per_thread"] / 3600 * pue
-    intensity_gco2e_per_wh = n["intensity_gco2e_per_kwh"] / 1000
+    def footprint(n: Mapping[str, float]) -> Footprint:
+        fresh_input_tokens = n["input_tokens"] - n["cached_input_tokens"]
+        if min(fresh_input_tokens, n["cached_input_tokens"], n["output_tokens"], n["cpu_seconds"]) < 0:
+            raise InvalidInput("input_tokens", "gives a negative count", "cached input is a part of input")
+        measured = n["cpu_measured"] == 1
+        cpu_s = (
+            n["cpu_seconds"]
+            if measured
+            else c["cpu_s_per_input_token"] * fresh_input_tokens + c["cpu_s_per_output_token"] * n["output_tokens"]
+        )
+        wh = cpu_s * wh_per_cpu_s
+        energy_terms = (Term("cpu", wh, (watts,) if measured else (predicted, watts)),)
+        carbon_terms = (
+            Term("cpu", wh * intensity_gco2e_per_wh, (grid, watts) if measured else (predicted, grid, watts)),
+        )
+        return Footprint(
+            method_id=CPU_TIME.id,
+            interval="credible90",
+            tier="modelled" if measured else "parametric",
+            boundary=boundary,
+            energy_wh=combine(energy_terms),
+            carbon_gco2e=combine(carbon_terms),
+            reasons=_REASONS,
+            energy_terms=energy_terms,
+            carbon_terms=carbon_terms,
+        )
 
-    own = () if measured else (("cpu_seconds", n["sigma_ln_cpu_s"]),)
-    grid = (("grid", n["sigma_ln_intensity"]),)
-    watts = (("watts", n["sigma_ln_watts_per_thread"]),)
-    energy_terms = (Term("cpu", wh, (*own, *watts)),)
-    carbon_terms = (Term("cpu", wh * intensity_gco2e_per_wh, (*own, *grid, *watts)),)
-    return Footprint(
-        method_id=CPU_TIME.id,
-        interval="credible90",
-        tier="modelled" if measured else "parametric",
-        boundary=boundary,
-        energy_wh=match(energy_terms).quantity(),
-        carbon_gco2e=match(carbon_terms).quantity(),
-        reasons=_REASONS,
-        energy_terms=energy_terms,
-        carbon_terms=carbon_terms,
-    )
+    return footprint
 
 
 def _constants(activity: Activity) -> Constants:
@@ -149,7 +161,7 @@ CPU_TIME = Method(
     assumed=_assumed,
     constants=_constants,
     variables=_variables,
-    evaluate=_evaluate,
+    prepare=_prepare,
 )
 
 _REASONS = MappingProxyType(CPU_TIME.undefined("carbon_market_gco2e", "water_ml", "adpe_kgsbeq"))

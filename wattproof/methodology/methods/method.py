@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -18,12 +18,16 @@ from wattproof.methodology.errors import InvalidInput, NotDefined
 from wattproof.methodology.methods.activity import Activity
 from wattproof.methodology.quantity import Boundary, Footprint, IntervalKind, Operand, Tier, Workload
 
-__all__ = ["Constants", "FactorScope", "Method", "factor_operand", "token_operands"]
+__all__ = ["Constants", "FactorScope", "Method", "Prepared", "factor_operand", "token_operands"]
 
 FactorScope = Literal["model", "zone", "provider", "global"]
 
 
-@dataclass(frozen=True, slots=True)
+Prepared = Callable[[Mapping[str, float]], Footprint]
+"""A method made ready for one deployment: from the numbers of a request's variables to its footprint."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Constants:
     """The operands that do not change between two requests to the same deployment, and their numbers."""
 
@@ -42,7 +46,7 @@ class Method:
 
     `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says
     over what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied.
-    `constants` and `variables` make the operands; `evaluate` is the only place where the formula is code.
+    `constants` and `variables` make the operands; `prepare` is the only place where the formula is code.
     """
 
     id: str
@@ -61,7 +65,7 @@ class Method:
     assumed: Callable[[Activity], tuple[str, ...]]
     constants: Callable[[Activity], Constants]
     variables: Callable[[Activity], tuple[Operand, ...]]
-    evaluate: Callable[[Mapping[str, float], Boundary], Footprint]
+    prepare: Callable[[Mapping[str, float], Boundary], Prepared]
 
     @cached_property
     def sha256(self) -> str:
@@ -86,11 +90,14 @@ class Method:
         self._require_covered(activity.workload)
         return tuple(sorted((*self.constants(activity).operands, *self.variables(activity)), key=attrgetter("name")))
 
-    def numbers(self, activity: Activity) -> dict[str, float]:
-        """`operands(activity)` as numbers by name, which is what `compute` takes. Raises as `operands` does."""
+    def footprint(self, activity: Activity, boundary: Boundary = "comprehensive") -> Footprint:
+        """What `compute` gives for the operands of `activity`; the part that its deployment fixes is worked out once.
+
+        Raises as `operands` does.
+        """
         self._require_covered(activity.workload)
         varying = {operand.name: operand.number for operand in self.variables(activity)}
-        return {**self.constants(activity).numbers, **varying}
+        return _prepared(self, self.constants(activity), boundary)(varying)
 
     def compute(self, numbers: Mapping[str, float], boundary: Boundary = "comprehensive") -> Footprint:
         """The footprint of one request from the numbers of its operands. Pure.
@@ -99,16 +106,13 @@ class Method:
             InvalidInput: an operand is missing, unknown, or outside the domain of the formula.
         """
         if numbers.keys() != self.operand_units.keys():
-            wrong = sorted(numbers.keys() ^ self.operand_units.keys())
-            raise InvalidInput(
-                "operands", f"differ from those of {self.id}: {', '.join(wrong)[:200]}", "give each once"
-            )
+            wrong = ", ".join(sorted(numbers.keys() ^ self.operand_units.keys()))
+            raise InvalidInput("operands", f"differ from those of {self.id}: {wrong[:200]}", "give each once")
         try:
-            return self.evaluate(numbers, boundary)
+            return self.prepare(numbers, boundary)(numbers)
         except (ValueError, OverflowError, ZeroDivisionError) as error:
-            raise InvalidInput(
-                "operands", f"are outside the domain of {self.id} ({error})", "check each value"
-            ) from error
+            problem = f"are outside the domain of {self.id} ({error})"
+            raise InvalidInput("operands", problem, "check each value") from error
 
     def undefined(self, *indicators: str) -> dict[str, str]:
         """The reasons for indicators that this method leaves null."""
@@ -118,6 +122,11 @@ class Method:
         if workload not in self.workloads:
             covered = ", ".join(self.workloads)
             raise NotDefined(f"{self.id} does not cover the workload {workload.value!r}; it covers {covered}.")
+
+
+@lru_cache(maxsize=4096)
+def _prepared(method: Method, constants: Constants, boundary: Boundary) -> Prepared:
+    return method.prepare(constants.numbers, boundary)
 
 
 def factor_operand(name: str, unit: str) -> Operand:
