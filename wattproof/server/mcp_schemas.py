@@ -1,71 +1,84 @@
-"""JSON schemas as small as they can be while saying the same: every client pays for them in every conversation."""
+"""JSON schemas as small as they can be while staying true: every client pays for them in every conversation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from wattproof.tools.result import Arguments, Result
 
 __all__ = ["input_schema", "output_schema"]
 
-# Limits that the server enforces and explains; a model gains nothing from reading them.
-_UNTOLD_LIMITS = frozenset({"minLength", "maxLength", "maxItems", "maximum", "minimum", "title"})
+Schema = dict[str, Any]
+
+# The server enforces these limits and explains them when they are broken; knowing them beforehand helps nobody.
+_UNTOLD = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "title", "default"})
 
 
-def input_schema(arguments: type[BaseModel]) -> dict[str, Any]:
-    """The published schema of a tool's arguments: an object that refuses unknown names, all references resolved."""
+def input_schema(arguments: type[Arguments]) -> Schema:
+    """The published schema of a tool's arguments: an object that refuses unknown names."""
     schema = arguments.model_json_schema()
-    compact = _compact(schema, schema.get("$defs", {}))
-    compact["additionalProperties"] = False
-    return compact
+    definitions = cast("Schema", schema.get("$defs", {}))
+    return {
+        "type": "object",
+        "properties": {name: _parameter(value, definitions) for name, value in schema["properties"].items()},
+        "required": schema.get("required", []),
+        "additionalProperties": False,
+    }
 
 
-def output_schema(result: type[BaseModel]) -> dict[str, Any]:
-    """The published schema of a tool's structured content: an object root, no references."""
-    schema = result.model_json_schema(mode="validation")
-    definitions = cast("dict[str, Any]", schema.get("$defs", {}))
-    properties = {name: _outline(value, definitions) for name, value in schema["properties"].items()}
-    omitted: frozenset[str] = getattr(result, "omitted_when_null", frozenset())
-    required = [name for name in properties if name not in omitted]
-    return {"type": "object", "properties": properties, "required": required}
+def output_schema(result: type[Result]) -> Schema:
+    """The published schema of a tool's structured content: an object root without references.
+
+    It types the fields that every result of the tool has, bar the unlisted ones; only the four named fields, which all
+    tools share, are spelt out below that.
+    """
+    schema = result.model_json_schema()
+    definitions = cast("Schema", schema.get("$defs", {}))
+    left_out = result.omitted_when_null | result.unlisted
+    listed = {name: value for name, value in schema["properties"].items() if name not in left_out}
+    return {
+        "type": "object",
+        "properties": {name: _outline(value, definitions) for name, value in listed.items()},
+        "required": ["provenance"],
+    }
 
 
-def _compact(node: Any, definitions: dict[str, Any]) -> Any:
-    """`node` with references resolved and without titles, untold limits, null defaults and descriptions of models."""
-    if isinstance(node, list):
-        return [_compact(member, definitions) for member in cast("list[Any]", node)]
-    if not isinstance(node, dict):
-        return node
-    fields = _resolved(cast("dict[str, Any]", node), definitions)
-    kept: dict[str, Any] = {}
-    for name, value in fields.items():
-        if name == "properties":
-            kept[name] = {key: _compact(member, definitions) for key, member in value.items()}
-        elif name not in _UNTOLD_LIMITS and name != "$defs" and not (name == "default" and value is None):
-            kept[name] = _compact(value, definitions)
-    if "properties" in kept:
-        kept.pop("description", None)
+def _parameter(node: Schema, definitions: Schema) -> Schema:
+    """One parameter: its type, its permitted values, its description; `anyOf` with null becomes a nullable type."""
+    fields = _resolved(node, definitions)
+    kept = {name: value for name, value in fields.items() if name not in _UNTOLD and value is not True}
+    options = [_parameter(option, definitions) for option in kept.pop("anyOf", [])]
+    if options:
+        kept = _united(options) | kept
+    if "items" in kept:
+        kept["items"] = _parameter(kept["items"], definitions)
     return kept
 
 
-def _outline(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A result field: its type, with the members of an object only where all results share them."""
+def _united(options: list[Schema]) -> Schema:
+    """Several simple options as one node with a list of types."""
+    united: Schema = {"type": [option["type"] for option in options]}
+    for option in options:
+        united |= {name: value for name, value in option.items() if name != "type"}
+    if "enum" in united:
+        united["enum"] = [*united["enum"], None]
+    return united
+
+
+def _outline(node: Schema, definitions: Schema) -> Schema:
+    """A field of a result: its type alone."""
     fields = _resolved(node, definitions)
     if "anyOf" in fields:
-        kinds = [_outline(member, definitions) for member in fields["anyOf"]]
-        return {"anyOf": kinds}
-    kind = fields.get("type")
-    if kind == "array":
-        return {"type": "array", "items": _outline(fields.get("items", {}), definitions)}
-    if kind == "object" and "region_scope" in fields.get("properties", {}):
-        members = {name: _outline(value, definitions) for name, value in fields["properties"].items()}
-        members.pop("as_stated")
+        return {"type": [_outline(option, definitions)["type"] for option in fields["anyOf"]]}
+    if "region_scope" in fields.get("properties", {}):
+        named = {name: value for name, value in fields["properties"].items() if name in fields["required"]}
+        members = {name: _outline(value, definitions) for name, value in named.items()}
         return {"type": "object", "properties": members, "required": list(members)}
-    return {"type": kind} if kind else {}
+    return {"type": fields["type"]}
 
 
-def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _resolved(node: Schema, definitions: Schema) -> Schema:
     reference = node.get("$ref")
     if not isinstance(reference, str):
         return node

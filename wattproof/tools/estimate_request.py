@@ -47,16 +47,16 @@ class EstimateArgs(Arguments):
     zone: Annotated[str | None, Field(max_length=40, description="Grid zone of the data centre, e.g. FR")] = None
     workload: Annotated[Literal["chat", "embedding", "rerank"] | None, Field(description="Default chat")] = None
     methods: Annotated[list[str] | None, Field(max_length=1, description="One method id")] = None
-    boundary: Annotated[
-        Literal["narrow", "comprehensive"] | None, Field(description="narrow: accelerator only; default comprehensive")
-    ] = None
+    boundary: Annotated[Literal["narrow", "comprehensive"] | None, Field(description="narrow: accelerator only")] = None
     detail: Annotated[Detail | None, Field(description="full: operands, reading, exclusions")] = None
 
 
 class EstimateResult(Grounded):
     """What `estimate_request` returns."""
 
-    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"carbon_gco2e_if", "full", *_SHOWN_ONLY_WHEN_KNOWN})
+    omitted_when_null: ClassVar[frozenset[str]] = frozenset(
+        {"provider_id", "carbon_gco2e_if", "full", *_SHOWN_ONLY_WHEN_KNOWN}
+    )
 
     model: str
     provider_id: str | None

@@ -19,6 +19,17 @@ __all__ = ["META_KEY", "Grounded", "Provenance", "grounds", "named_fields", "rea
 
 META_KEY = "io.github.wattproof/provenance"
 
+_BESIDE = (
+    "tier",
+    "accuracy",
+    "boundary",
+    "edition",
+    "methodology_sha256",
+    "location_evidence",
+    "ghg_scope",
+    "synthetic",
+)
+
 
 class Provenance(Result):
     """The four named fields. `as_stated` marks a receipt's own words, which are not ours."""
@@ -34,6 +45,9 @@ class Provenance(Result):
 
 class Grounded(Result):
     """A result that rests on one estimate: the four named fields, and beside them what they rest on."""
+
+    told_last: ClassVar[tuple[str, ...]] = (*_BESIDE, "grid", "provenance")
+    unlisted: ClassVar[frozenset[str]] = frozenset(_BESIDE)
 
     tier: str
     accuracy: str
@@ -88,13 +102,17 @@ def grounds(estimate: Estimate, *, full: bool) -> dict[str, Any]:
 
 
 def reading_fields(reading: Reading, *, full: bool) -> dict[str, Any]:
-    """A grid reading: its four telling fields, or the whole record."""
+    """A grid reading: its four telling fields (and the bounds of a mixture), or the whole record."""
     if full:
         fields = reading.as_dict()
         return {"intensity_gco2e_per_kwh": fields.pop("value_gco2e_per_kwh"), **fields}
-    return {
+    fields: dict[str, Any] = {
         "intensity_gco2e_per_kwh": rounded(reading.value_gco2e_per_kwh),
         "zone": reading.zone,
         "temporal_match": reading.temporal_match,
         "evidence": reading.evidence,
     }
+    if reading.low_gco2e_per_kwh is not None and reading.high_gco2e_per_kwh is not None:
+        fields["low_gco2e_per_kwh"] = rounded(reading.low_gco2e_per_kwh)
+        fields["high_gco2e_per_kwh"] = rounded(reading.high_gco2e_per_kwh)
+    return fields

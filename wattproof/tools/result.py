@@ -21,19 +21,24 @@ class Result(BaseModel):
     """Base of results: an object of flat fields, serialised the same way everywhere.
 
     A null says that a value is unknown, and `reasons` says why. A field in `omitted_when_null` does not apply when it
-    is null, and is left out.
+    is null, and is left out. Fields in `told_last` come after the others, so that a reader meets the answer first.
+    Fields in `unlisted` are in every result but not in the published schema, which every client pays for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset()
+    told_last: ClassVar[tuple[str, ...]] = ()
+    unlisted: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")
-    def _without_inapplicable(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = serialize(self)
         for name in self.omitted_when_null:
             if fields[name] is None:
                 del fields[name]
+        for name in self.told_last:
+            fields[name] = fields.pop(name)
         return fields
 
     def structured(self) -> dict[str, Any]:

@@ -30,35 +30,35 @@ _Names = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length
 class RunArgs(Arguments):
     """Arguments of `run_inference`. A limit that is null does not limit."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200, description="Model id; model:eco picks a preset")]
+    model: Annotated[str, Field(min_length=1, max_length=200, description="Id; model:eco sets preset eco")]
     messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1000, description="OpenAI chat messages")]
-    max_output_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS, description="Hard limit on the answer")]
+    max_output_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS, description="Limit on the answer")]
     preset: Annotated[
-        Literal["balanced", "speed", "price", "eco", "batch"] | None, Field(description="What to weigh")
+        Literal["balanced", "speed", "price", "eco", "batch"] | None, Field(description="Weights; default balanced")
     ] = None
     max_carbon_intensity: Annotated[float | None, Field(ge=0, description="Grid ceiling, gCO2e/kWh")] = None
     max_carbon_gco2e: Annotated[float | None, Field(ge=0, description="Per request, high bound")] = None
-    min_renewable_bps: Annotated[int | None, Field(ge=0, le=10_000, description="Renewable share, 10000 = all")] = None
+    min_renewable_bps: Annotated[int | None, Field(ge=0, le=10_000, description="Renewable share, 0-10000")] = None
     max_cost_usd: Annotated[float | None, Field(ge=0, description="Per run; default from settings")] = None
     max_latency_ms: Annotated[int | None, Field(ge=1, description="Expected latency")] = None
     zones: Annotated[_Names | None, Field(description="Only these grid zones")] = None
-    exclude_zones: _Names | None = None
+    exclude_zones: Annotated[_Names | None, Field(description="Never these")] = None
     providers: Annotated[_Names | None, Field(description="Only these")] = None
-    exclude_providers: _Names | None = None
+    exclude_providers: Annotated[_Names | None, Field(description="Never these")] = None
     min_location_evidence: Annotated[
         Literal["contractual", "declared", "caller", "inferred", "unknown"] | None,
-        Field(description="How well the place must be known"),
+        Field(description="Evidence of the place"),
     ] = None
     allow_fallback_region: Annotated[bool | None, Field(description="Permit another zone")] = None
     request_id: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="Yours: a repeat returns the stored result, unpaid")
+        str | None, Field(min_length=1, max_length=200, description="Yours; a repeat spends nothing")
     ] = None
     operation_id: Annotated[str | None, Field(min_length=1, max_length=200, description="Workflow it belongs to")] = (
         None
     )
     tags: Annotated[_Names | None, Field(description="For summaries")] = None
     dry_run: Annotated[bool | None, Field(description="Only show the choice")] = None
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2, description="Passed on")] = None
     response_format: Annotated[dict[str, Any] | None, Field(description="Passed on")] = None
     tools: Annotated[list[dict[str, Any]] | None, Field(max_length=128, description="Passed on")] = None
     detail: Annotated[Detail | None, Field(description="full: every candidate")] = None

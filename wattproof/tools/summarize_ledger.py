@@ -30,14 +30,14 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 class SummaryArgs(Arguments):
     """Arguments of `summarize_ledger`."""
 
-    since: Annotated[str | None, Field(max_length=40, description="Date or RFC 3339 time, included")] = None
-    until: Annotated[str | None, Field(max_length=40, description="Date or RFC 3339 time, excluded")] = None
-    tz: Annotated[str | None, Field(max_length=60, description="IANA zone of bare dates; default UTC")] = None
-    group_by: GroupBy | None = None
-    operation_id: _Name | None = None
-    tag: _Name | None = None
-    method: Annotated[_Name | None, Field(description="Only entries of this method")] = None
-    cursor: Annotated[str | None, Field(max_length=20, description="next_cursor of the page before")] = None
+    since: Annotated[str | None, Field(max_length=40, description="Date or time, included")] = None
+    until: Annotated[str | None, Field(max_length=40, description="Date or time, excluded")] = None
+    tz: Annotated[str | None, Field(max_length=60, description="IANA zone of dates; default UTC")] = None
+    group_by: Annotated[GroupBy | None, Field(description="One row per value")] = None
+    operation_id: Annotated[_Name | None, Field(description="Only this workflow")] = None
+    tag: Annotated[_Name | None, Field(description="Only entries with it")] = None
+    method: Annotated[_Name | None, Field(description="Only this method id")] = None
+    cursor: Annotated[str | None, Field(max_length=20, description="next_cursor, for more groups")] = None
     detail: Annotated[Detail | None, Field(description="full: water, resources, all shares")] = None
 
 
@@ -45,6 +45,7 @@ class SummaryResult(Result):
     """What `summarize_ledger` returns. Amounts are null where no entry knows them; shares are of requests."""
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"methods", "water_ml", "adpe_kgsbeq", "counts"})
+    unlisted: ClassVar[frozenset[str]] = frozenset({"edition", "synthetic", "cost_micros"})
 
     period: dict[str, str | None]
     request_count: int

@@ -40,6 +40,9 @@ class VerifyResult(Result):
     """What `verify_receipt` returns. `provenance` is the receipt's own statement."""
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"statement"})
+    unlisted: ClassVar[frozenset[str]] = frozenset(
+        {"tier", "boundary", "edition", "methodology_sha256", "location_evidence", "ghg_scope", "synthetic"}
+    )
 
     subject: str
     receipt_id: str | None
