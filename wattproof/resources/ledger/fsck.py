@@ -1,16 +1,253 @@
-"""Recompute what follows from the receipts and say exactly what differs."""
+"""Recompute what follows from the receipts and say exactly what differs.
+
+receipt -> SHA-256 -> entry hash -> leaf -> root; receipt -> columns of the entry -> rollups. Only the receipts are
+taken at their word, and only once their signature holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, NamedTuple
 
+from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.methodology.propagate import Row, total
+from wattproof.resources.ledger import fsck_totals
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.ledger.records import FsckReport
+from wattproof.resources.ledger.queries import logs
+from wattproof.resources.ledger.records import FactorTerm, Finding, FsckReport, Settled
+from wattproof.resources.ledger.rows import AMOUNTS, SELECT_ENTRY, from_row
+from wattproof.resources.ledger.times import rfc3339
+from wattproof.resources.receipts import Frontier, entry_hash, keys_from_jwks, leaf_hash, parse, receipt_id
+from wattproof.resources.receipts.jws import verify
 
 __all__ = ["check"]
 
+_LONGEST_LIST = 200
+_TERMS_TOLERANCE = 0.01
+_TERMS_TOLERANCE_UNITS = 16
 
-def check(connection: sqlite3.Connection, jwks: Mapping[str, Any], log_id: str | None) -> FsckReport:
-    """Check one log, or all of them."""
-    return FsckReport((), 0, (), ())
+# Columns of an entry that its receipt states under the same name.
+_STATED = (
+    "kind",
+    "status",
+    "request_id",
+    "occurred_at",
+    "workload",
+    "provider",
+    "model",
+    "deployment",
+    "zone",
+    "location_evidence",
+    "energy_source",
+    "renewable_ratio_bps",
+    "method_id",
+    "edition",
+    "tier",
+    "boundary",
+    "operation_id",
+    "parent_id",
+    "step_kind",
+)
+_USAGE = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
+
+
+class _Found(NamedTuple):
+    findings: list[Finding]
+    notes: list[Finding]
+
+
+def check(
+    connection: sqlite3.Connection, jwks: Mapping[str, Any], now_s: float, log_id: str | None = None
+) -> FsckReport:
+    """Check one log, or all of them; reads every entry. `now_s` tells running tries from those whose lease ran out."""
+    found = _Found([], [])
+    keys = keys_from_jwks(jwks)
+    with _unreadable(found, None):
+        _keep(found.findings, _file(connection))
+    chosen: tuple[str, ...] = ()
+    with _unreadable(found, None):
+        chosen = logs(connection) if log_id is None else (log_id,)
+    entry_count = 0
+    for each in chosen:
+        chain = _Chain(connection, each, keys)
+        steps: tuple[Callable[[], Iterator[Finding]], ...] = (
+            chain.entries,
+            chain.head,
+            lambda log_id=each: fsck_totals.check(connection, log_id),
+            lambda log_id=each: _attempts(connection, log_id),
+        )
+        for step in steps:
+            with _unreadable(found, each):
+                _keep(found.findings, step())
+        with _unreadable(found, each):
+            _keep(found.notes, _unsettled(connection, each, now_s))
+        entry_count += chain.count
+    return FsckReport(chosen, entry_count, tuple(found.findings), tuple(found.notes))
+
+
+@contextmanager
+def _unreadable(found: _Found, log_id: str | None) -> Generator[None]:
+    """A damaged page ends one step, not the report."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, InvalidInput) as error:
+        found.findings.append(Finding(log_id, "database", f"cannot be read further: {error}"))
+
+
+def _keep(kept: list[Finding], more: Iterator[Finding]) -> None:
+    kept.extend(islice(more, _LONGEST_LIST))
+    left = sum(1 for _ in more)
+    if left:
+        kept.append(Finding(kept[-1].log_id, kept[-1].where, f"and {left} more of this kind"))
+
+
+def _file(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for (line,) in connection.execute("PRAGMA integrity_check(100)"):
+        if line != "ok":
+            yield Finding(None, "database", line)
+    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield Finding(None, table, f"row {rowid} refers to a row of {parent} that is missing")
+
+
+class _Chain:
+    """One log from its receipts to its root."""
+
+    def __init__(self, connection: sqlite3.Connection, log_id: str, keys: Mapping[str, bytes]) -> None:
+        self._connection = connection
+        self._log_id = log_id
+        self._keys = keys
+        self._frontier = Frontier()
+        self.count = 0
+
+    def entries(self) -> Iterator[Finding]:
+        """Every entry against its receipt; builds the tree on the way."""
+        expected = 0
+        for row in self._connection.execute(f"{SELECT_ENTRY} WHERE e.log_id = ? ORDER BY e.seq", (self._log_id,)):
+            settled = from_row(row)
+            if settled.seq != expected:
+                missing = (
+                    f"entry {expected}" if settled.seq == expected + 1 else f"entries {expected}-{settled.seq - 1}"
+                )
+                yield self._finding(missing, "missing")
+            expected = settled.seq + 1
+            self.count += 1
+            self._frontier = self._frontier.append(leaf_hash(settled.entry_hash))
+            for message in self._entry(settled):
+                yield self._finding(f"entry {settled.seq}", message)
+
+    def head(self) -> Iterator[Finding]:
+        """The stored head against the tree of the entries."""
+        row = self._connection.execute("SELECT size, frontier FROM head WHERE log_id = ?", (self._log_id,)).fetchone()
+        if row is None:
+            if self.count:
+                yield self._finding("head", f"missing, with {self.count} entries")
+            return
+        size, stored = row[0], Frontier.from_bytes(row[1])
+        if not size == stored.size == self._frontier.size:
+            yield self._finding(
+                "head", f"size is {size}, frontier {stored.size}; there are {self._frontier.size} entries"
+            )
+        if stored.root() != self._frontier.root():
+            yield self._finding(
+                "head", f"root is {stored.root().hex()}; the entries give {self._frontier.root().hex()}"
+            )
+
+    def _entry(self, settled: Settled) -> Iterator[str]:
+        if settled.jws is None:
+            yield "its receipt is missing"
+            return
+        if not settled.jws.isascii() or entry_hash(settled.jws) != settled.entry_hash:
+            yield f"its receipt does not hash to entry_hash {settled.entry_hash.hex()}"
+            return
+        if receipt_id(settled.entry_hash) != settled.receipt_id:
+            yield f"receipt_id is {settled.receipt_id}; its entry_hash gives {receipt_id(settled.entry_hash)}"
+        try:
+            parsed = parse(settled.jws)
+            verify(parsed, self._keys)
+        except VerificationFailed as error:
+            yield f"its receipt fails: {error}"
+            return
+        yield from _against_receipt(settled, parsed.payload)
+
+    def _finding(self, where: str, message: str) -> Finding:
+        return Finding(self._log_id, where, message)
+
+
+def _against_receipt(settled: Settled, payload: Mapping[str, Any]) -> Iterator[str]:
+    draft = settled.draft
+    held: dict[str, Any] = {name: getattr(draft, name) for name in _STATED}
+    held["log_id"], held["issued_at"], held["tags"] = settled.log_id, settled.recorded_at, list(draft.tags)
+    yield from _differences(held, payload)
+    usage: dict[str, Any] = {name: getattr(draft.usage, name) for name in _USAGE}
+    yield from _differences({**usage, "usage_source": draft.usage_source}, payload.get("usage") or {})
+    outputs: Mapping[str, Any] = payload.get("outputs") or {}
+    for name in AMOUNTS:
+        amount, stated = getattr(draft, name), outputs.get(name)
+        ends = None if stated is None else (stated.get("median"), stated.get("low"), stated.get("high"))
+        if name in outputs and ends != (amount and (amount.median, amount.low, amount.high)):
+            yield f"{name} is {_shown(amount)}; its receipt states {ends}"
+    yield from _terms(settled)
+
+
+def _differences(held: Mapping[str, Any], stated: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in held.items():
+        if name in stated and stated[name] != value:
+            yield f"{name} is {value!r}; its receipt states {stated[name]!r}"
+
+
+def _shown(amount: Any) -> str:
+    return "unknown" if amount is None else f"{(amount.median, amount.low, amount.high)}"
+
+
+def _terms(settled: Settled) -> Iterator[str]:
+    """The terms carry the totals and are not in the receipt: they must lead back to what is."""
+    draft = settled.draft
+    if draft.energy_nwh is not None:
+        means = [(t, t.energy_mean_nwh, t.energy_loadings) for t in draft.terms]
+        yield from _term_sum("energy_nwh", draft.energy_nwh.median, means)
+    if draft.carbon_location_ng is not None:
+        means = [(t, t.carbon_mean_ng or 0, t.carbon_loadings) for t in draft.terms]
+        yield from _term_sum("carbon_location_ng", draft.carbon_location_ng.median, means)
+
+
+def _term_sum(
+    name: str, median: int, terms: Iterable[tuple[FactorTerm, int, tuple[tuple[str, float], ...]]]
+) -> Iterator[str]:
+    rows = [
+        Row((mean,), (loadings,), _own_variance(mean, loadings, t.idiosyncratic_sigma)) for t, mean, loadings in terms
+    ]
+    if not rows:
+        return
+    implied = total(rows).median
+    if abs(implied - median) > _TERMS_TOLERANCE_UNITS + _TERMS_TOLERANCE * median:
+        yield f"its terms add up to a median {name} of {implied:.0f}; its receipt states {median}"
+
+
+def _own_variance(mean: float, loadings: Iterable[tuple[str, float]], sigma: float) -> float:
+    return mean * mean * math.exp(math.fsum(own * own for _, own in loadings)) * math.expm1(sigma * sigma)
+
+
+def _attempts(connection: sqlite3.Connection, log_id: str) -> Iterator[Finding]:
+    sql = (
+        "SELECT request_id, attempt_no FROM attempt a WHERE log_id = ? AND state = 'settled' AND NOT EXISTS "
+        "(SELECT 1 FROM entry e WHERE e.log_id = a.log_id AND e.request_id = a.request_id) ORDER BY 1, 2"
+    )
+    for request_id, attempt_no in connection.execute(sql, (log_id,)):
+        yield Finding(log_id, f"attempt {attempt_no} of {request_id}", "is settled, but no entry has its request_id")
+
+
+def _unsettled(connection: sqlite3.Connection, log_id: str, now_s: float) -> Iterator[Finding]:
+    sql = (
+        "SELECT request_id, attempt_no, state, opened_at, lease_expires_at FROM attempt "
+        "WHERE log_id = ? AND state IN ('open', 'abandoned') ORDER BY opened_at, request_id, attempt_no"
+    )
+    for request_id, attempt_no, state, opened_at, lease_expires_at in connection.execute(sql, (log_id,)):
+        lease = rfc3339(lease_expires_at)
+        if state == "open" and lease_expires_at >= now_s:
+            message = f"running since {opened_at}; its lease ends at {lease}"
+        else:
+            message = f"begun at {opened_at} and never settled: its process ended before the lease did ({lease})"
+        yield Finding(log_id, f"attempt {attempt_no} of {request_id}", message)

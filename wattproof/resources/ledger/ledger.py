@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +45,21 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, writer: Writer, readers: Readers, issuer: Issuer, jwks: Mapping[str, Any], typ: str
+        self,
+        path: Path,
+        *,
+        writer: Writer,
+        readers: Readers,
+        issuer: Issuer,
+        jwks: Mapping[str, Any],
+        typ: str,
+        clock: Callable[[], float],
     ) -> None:
         self.path = path
         self.issuer = issuer
         self.jwks = jwks
         self._writer = writer
+        self._clock = clock
         self._readers = readers
         self._sign = partial(_sign, issuer, typ)
 
@@ -165,7 +174,7 @@ class Ledger:
 
     async def fsck(self, log_id: str | None = None) -> FsckReport:
         """Recompute everything that follows from the receipts and say what differs. Reads every entry."""
-        return await self._read(check, self.jwks, log_id)
+        return await self._read(check, self.jwks, self._clock(), log_id)
 
     async def aclose(self) -> None:
         """Finish what is queued and close the files. Closing twice is harmless."""

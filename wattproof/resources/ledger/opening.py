@@ -54,7 +54,15 @@ def open_ledger(
         lock.close()
         raise
     typ = SIMULATION_TYP if simulation else RECEIPT_TYP
-    return Ledger(path, Writer(path, connection, lock, clock), Readers(path), key, jwks, typ)
+    return Ledger(
+        path,
+        writer=Writer(path, connection, lock, clock),
+        readers=Readers(path),
+        issuer=key,
+        jwks=jwks,
+        typ=typ,
+        clock=clock,
+    )
 
 
 def _make_folder(folder: Path) -> None:
