@@ -1,0 +1,21 @@
+"""Runs: an inference is recorded before it is spent, and settled whatever happens. The only caller of the adapters."""
+
+from __future__ import annotations
+
+from wattproof.resources.runs.answers import Answers
+from wattproof.resources.runs.execute import execute
+from wattproof.resources.runs.plan import Plan, plan
+from wattproof.resources.runs.records import AttemptFailed, Retry, RunDeps, RunEvent, RunRequest, RunSettled
+
+__all__ = [
+    "Answers",
+    "AttemptFailed",
+    "Plan",
+    "Retry",
+    "RunDeps",
+    "RunEvent",
+    "RunRequest",
+    "RunSettled",
+    "execute",
+    "plan",
+]

@@ -1,0 +1,42 @@
+"""The canonical bytes of a request: what its digest, and the commitment in its receipt, are made over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.resources.routing import Policy
+from wattproof.resources.runs.records import RunRequest
+
+__all__ = ["SCHEMA", "request_bytes"]
+
+SCHEMA = "wattproof-request/1"
+
+
+def request_bytes(request: RunRequest, policy: Policy) -> bytes:
+    """The request and its limits as ASCII JSON with sorted keys and no spaces: equal requests give equal bytes.
+
+    What only labels the run (request_id, operation_id, tags, project, parent_id, step_kind, deadline_s) is not in it:
+    two runs of one body differ only there.
+
+    Raises:
+        InvalidInput: something in the request is not JSON.
+    """
+    chat = request.chat
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": request.model,
+        "messages": [dict(message) for message in chat.messages],
+        "max_output_tokens": chat.max_output_tokens,
+        "temperature": chat.temperature,
+        "response_format": None if chat.response_format is None else dict(chat.response_format),
+        "tools": [dict(tool) for tool in chat.tools],
+        "extra": dict(chat.extra),
+        "policy": asdict(policy),
+    }
+    try:
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("messages", f"cannot be written as JSON ({error})", "give JSON values only") from error

@@ -1,0 +1,218 @@
+"""From what a run spent to its ledger entry and the payload of its receipt. Pure, so that it can be signed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.integers import AMOUNTS, amounts, outputs
+from wattproof.methodology.quantity import Workload
+from wattproof.resources.footprints import Estimate, estimate, factor_terms
+from wattproof.resources.ledger.records import Amount, EntryDraft, EntryStatus, FactorTerm
+from wattproof.resources.providers import ChatEnd
+from wattproof.resources.receipts import build_payload, request_commitment
+from wattproof.resources.routing import Candidate, decision_json
+from wattproof.resources.runs.plan import Plan
+from wattproof.resources.runs.records import RunRequest
+from wattproof.resources.runs.tally import Tally
+
+__all__ = ["Entry", "Outcome", "build_entry"]
+
+_NANO = 1_000_000_000
+_INTEGER_NAMES: Mapping[str, str] = {field: name for name, (field, _) in AMOUNTS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended. `candidate` is the one of the last try; its reading is the one that accounts.
+
+    `body` is the canonical request, `salt` and `nonce` are random. `end` is None where no answer was completed.
+    """
+
+    log_id: str
+    request: RunRequest
+    request_id: str
+    body: bytes
+    plan: Plan
+    candidate: Candidate
+    tally: Tally
+    status: EntryStatus
+    attempts: int
+    occurred_at: str
+    latency_ms: int
+    finish_reason: str | None
+    end: ChatEnd | None
+    salt: bytes
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A draft for the ledger, what its receipt will state, and the estimate behind both."""
+
+    draft: EntryDraft
+    payload: Callable[[str], dict[str, Any]]
+    estimate: Estimate
+
+
+def build_entry(outcome: Outcome) -> Entry:
+    """The entry of a run.
+
+    Where the provider's own usage is so absurd that no entry can hold it, the entry uses our count and says so
+    (`usage_source: local_count`): what was spent is recorded whatever a provider claims.
+
+    Raises:
+        NotDefined: the method does not cover the request.
+    """
+    try:
+        return _build(outcome)
+    except InvalidInput:
+        if outcome.tally.source != "provider":
+            raise
+        return _build(replace(outcome, tally=outcome.tally.as_counted()))
+
+
+def _build(outcome: Outcome) -> Entry:
+    found = _estimate(outcome)
+    trace = decision_json(outcome.plan.decision)
+    draft = _draft(outcome, found, trace)
+    fixed = _payload_fields(outcome, found, draft, trace)
+
+    def payload(issued_at: str) -> dict[str, Any]:
+        return build_payload(issued_at=issued_at, **fixed)
+
+    # What the receipt would refuse must come to light here, not in the ledger's writer.
+    payload(draft.occurred_at)
+    return Entry(draft, payload, found)
+
+
+def _estimate(outcome: Outcome) -> Estimate:
+    candidate = outcome.candidate
+    return estimate(
+        outcome.plan.model,
+        outcome.tally.usage,
+        candidate.ceiling_reading,
+        deployment=candidate.deployment,
+        cpu_seconds=outcome.tally.cpu_seconds,
+    )
+
+
+def _draft(outcome: Outcome, found: Estimate, trace: bytes) -> EntryDraft:
+    request, deployment = outcome.request, outcome.candidate.deployment
+    amount = {name: None if a is None else Amount(*a) for name, a in amounts(found.footprint).items()}
+    micros, currency = outcome.tally.cost or (None, None)
+    end = outcome.end
+    return EntryDraft(
+        log_id=outcome.log_id,
+        kind="inference",
+        status=outcome.status,
+        request_id=outcome.request_id,
+        request_digest=sha256(outcome.body).digest(),
+        occurred_at=outcome.occurred_at,
+        workload=Workload.CHAT.value,
+        provider=deployment.provider,
+        model=outcome.plan.model.id,
+        resolved_model=None if end is None else _text(end.resolved_model),
+        deployment=deployment.id,
+        zone=found.region_scope,
+        location_evidence=found.location_evidence,
+        energy_source=found.energy_source,
+        renewable_ratio_bps=found.renewable_ratio_bps,
+        temporal_match=found.reading.temporal_match,
+        grid_source=found.reading.source,
+        usage=outcome.tally.usage,
+        usage_source=outcome.tally.source,
+        method_id=found.method.id,
+        edition=found.edition,
+        tier=found.footprint.tier,
+        boundary=found.footprint.boundary,
+        energy_nwh=amount["energy_nwh"],
+        carbon_location_ng=amount["carbon_location_ng"],
+        carbon_market_ng=amount["carbon_market_ng"],
+        water_nl=amount["water_nl"],
+        adpe_pgsbeq=amount["adpe_pgsbeq"],
+        reasons={_INTEGER_NAMES.get(name, name): reason for name, reason in found.footprint.reasons.items()},
+        terms=_terms(found),
+        attempts=outcome.attempts,
+        latency_ms=outcome.latency_ms,
+        finish_reason=_text(outcome.finish_reason),
+        cost_micros=micros,
+        currency=currency,
+        project=request.project,
+        tags=request.tags,
+        operation_id=request.operation_id,
+        parent_id=request.parent_id,
+        step_kind=request.step_kind,
+        provider_request_id=None if end is None else _text(end.provider_request_id),
+        decision_json=trace.decode("ascii"),
+    )
+
+
+def _payload_fields(outcome: Outcome, found: Estimate, draft: EntryDraft, trace: bytes) -> dict[str, Any]:
+    decision, end = outcome.plan.decision, outcome.end
+    candidate = outcome.candidate
+    routing = candidate.annual_reading if decision.forced_annual_by is not None else candidate.ceiling_reading
+    return {
+        "log_id": draft.log_id,
+        "occurred_at": draft.occurred_at,
+        "kind": draft.kind,
+        "status": draft.status,
+        "request_id": draft.request_id,
+        "attempts": draft.attempts,
+        "workload": draft.workload,
+        "provider": draft.provider,
+        "model": draft.model,
+        "resolved_model": draft.resolved_model,
+        "deployment": draft.deployment,
+        "region_scope": found.region_scope,
+        "zone": draft.zone,
+        "location_evidence": draft.location_evidence,
+        "energy_source": draft.energy_source,
+        "renewable_ratio_bps": draft.renewable_ratio_bps,
+        "ghg_scope": found.ghg_scope,
+        "usage": draft.usage,
+        "usage_source": draft.usage_source,
+        "method_id": found.method.id,
+        "method_sha256": found.method.sha256,
+        "edition": found.edition,
+        "edition_sha256": found.edition_sha256,
+        "tier": draft.tier,
+        "boundary": draft.boundary,
+        "outputs": outputs(found.footprint),
+        "reasons": found.footprint.reasons,
+        "operands": found.operands,
+        "accounting": found.reading.as_dict(),
+        "routing": routing.as_dict(),
+        "cost_micros": draft.cost_micros,
+        "currency": draft.currency,
+        "latency_ms": draft.latency_ms,
+        "operation_id": draft.operation_id,
+        "parent_id": draft.parent_id,
+        "step_kind": draft.step_kind,
+        "tags": draft.tags,
+        "decision_sha256": sha256(trace).hexdigest(),
+        "request_commitment": request_commitment(outcome.salt, outcome.body),
+        "nonce": outcome.nonce,
+        "provider_reported": None if end is None else end.reported,
+    }
+
+
+def _terms(found: Estimate) -> tuple[FactorTerm, ...]:
+    return tuple(
+        FactorTerm(
+            name=name,
+            energy_mean_nwh=round(energy_wh * _NANO),
+            carbon_mean_ng=None if carbon_g is None else round(carbon_g * _NANO),
+            energy_loadings=energy_loadings,
+            carbon_loadings=carbon_loadings,
+        )
+        for name, energy_wh, carbon_g, energy_loadings, carbon_loadings in factor_terms(found)
+    )
+
+
+def _text(said: str | None) -> str | None:
+    """A provider's word, made storable: no lone surrogates, bounded, None where it says nothing."""
+    return None if not said else said.encode(errors="replace").decode()[:200]

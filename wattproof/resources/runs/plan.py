@@ -1,0 +1,70 @@
+"""What a run would do: the model, the expected usage and the decision. Reads the catalogue, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from wattproof.methodology.models import Model, find_model
+from wattproof.methodology.quantity import Usage
+from wattproof.resources.providers import deployments_for, usage_so_far
+from wattproof.resources.routing import Decision, Policy, Ranked, assemble, decide, parse_model
+from wattproof.resources.routing.limits import in_zones
+from wattproof.resources.runs.records import RunDeps, RunRequest
+
+__all__ = ["Plan", "effective_policy", "plan", "timestamp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision for one request. `expected` counts the input locally and takes the output at its limit."""
+
+    model: Model
+    expected: Usage
+    decision: Decision
+
+    @property
+    def order(self) -> tuple[Ranked, ...]:
+        """The candidates to try, in order: after a failure never silently another region.
+
+        A first choice in a known zone is followed only by candidates of that zone or of zones that the policy names,
+        unless `allow_fallback_region` permits the others.
+        """
+        allowed, policy = self.decision.allowed, self.decision.policy
+        if not allowed or policy.allow_fallback_region or not allowed[0].candidate.annual_reading.zone_known:
+            return allowed
+        zones = (allowed[0].candidate.annual_reading.zone, *policy.zones)
+        return tuple(r for r in allowed if in_zones(r.candidate.annual_reading.zone, zones))
+
+
+def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: bool = False) -> Plan:
+    """Decide where `request` would run now.
+
+    Raises:
+        UnknownModel: no edition lists the model.
+    """
+    name, _ = parse_model(request.model)
+    model = find_model(name)
+    expected = replace(usage_so_far(request.chat, ""), output_tokens=request.chat.max_output_tokens)
+    now_s = deps.clock()
+    candidates = assemble(
+        model,
+        expected,
+        deployments_for(model.id, deps.catalogue),
+        now_s,
+        health=deps.health.health,
+        unusable=deps.why_unusable,
+    )
+    decision = decide(effective_policy(request, policy), expected, candidates, now=timestamp(now_s), dry_run=dry_run)
+    return Plan(model, expected, decision)
+
+
+def effective_policy(request: RunRequest, policy: Policy) -> Policy:
+    """`policy` with the preset that a suffix of the model names; the suffix wins."""
+    _, preset = parse_model(request.model)
+    return policy if preset is None else replace(policy, preset=preset)
+
+
+def timestamp(unix_s: float) -> str:
+    """RFC 3339 UTC to the second."""
+    return datetime.fromtimestamp(int(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

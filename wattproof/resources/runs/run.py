@@ -1,0 +1,257 @@
+"""One run in progress: what it holds between its tries, and the writes that must not be cut short."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from wattproof.methodology.errors import LedgerError, Unavailable, UpstreamError
+from wattproof.methodology.quantity import Quantity, Usage
+from wattproof.resources.ledger.records import AttemptDraft, EntryStatus, Replay
+from wattproof.resources.providers import ChatEnd, usage_so_far
+from wattproof.resources.routing import Candidate
+from wattproof.resources.runs.entry import Outcome, build_entry
+from wattproof.resources.runs.plan import Plan, timestamp
+from wattproof.resources.runs.records import RunDeps, RunRequest, RunSettled
+from wattproof.resources.runs.shielded import shielded
+from wattproof.resources.runs.tally import Share, Tally
+
+__all__ = ["Failure", "Run", "failure_code", "new_request_id"]
+
+# A lease outlives its deadline by this, so that a slow disk never makes a running attempt look abandoned.
+_LEASE_GRACE_S = 60.0
+_LARGEST_RESERVE = 2**53
+_SALT_BYTES = 32
+_NONCE_BYTES = 16
+_REQUEST_ID_BYTES = 17
+
+Failure = UpstreamError | Unavailable
+"""Why a try can fail without ending the run."""
+
+
+@dataclass(slots=True)
+class Run:
+    """State of one run.
+
+    `attempt_no` is that of the last try; `sent` says whether its request went out and is not yet accounted for, `parts`
+    and `end` hold what came back. `over` is set once nothing more may be written for this run.
+    """
+
+    request: RunRequest
+    deps: RunDeps
+    plan: Plan
+    body: bytes
+    request_id: str
+    started: float
+    occurred_at: str
+    candidate: Candidate
+    tally: Tally = field(default_factory=Tally)
+    attempt_no: int = 0
+    attempt_started: float = 0.0
+    sent: bool = False
+    parts: list[str] = field(default_factory=list[str])
+    end: ChatEnd | None = None
+    over: bool = False
+    last_error: Failure | None = None
+
+    @classmethod
+    def begin(cls, request: RunRequest, body: bytes, plan: Plan, deps: RunDeps) -> Run:
+        """A run that has written nothing yet."""
+        return cls(
+            request=request,
+            deps=deps,
+            plan=plan,
+            body=body,
+            request_id=request.request_id or new_request_id(deps.random_bytes(_REQUEST_ID_BYTES)),
+            started=deps.monotonic(),
+            occurred_at=timestamp(deps.clock()),
+            candidate=plan.order[0].candidate,
+        )
+
+    @property
+    def text(self) -> str:
+        """What the present try has answered so far."""
+        return "".join(self.parts)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline of the whole run."""
+        return self.request.deadline_s - (self.deps.monotonic() - self.started)
+
+    async def open_attempt(self, candidate: Candidate) -> Replay | None:
+        """Record the next try, on `candidate`; a Replay when the request was settled meanwhile.
+
+        Raises:
+            RequestConflict, RequestInFlight, LedgerError.
+        """
+        try:
+            return await shielded(self._open_attempt(candidate))
+        except LedgerError:
+            # Whatever the ledger refused, nothing more may be written for this run.
+            self.over = True
+            raise
+
+    async def fail_attempt(self, error: Failure) -> None:
+        """Close the try as failed, with what it spent, and remember that in the deployment's health."""
+        share = self._failed_share(error)
+        self.sent, self.last_error = False, error
+        if share is not None:
+            self.tally = self.tally.plus(share)
+        usage = None if share is None else share.usage
+        retry_after_s = error.retry_after_s if isinstance(error, UpstreamError) else None
+        self.deps.health.failed(self.candidate.deployment.id, now_s=self.deps.clock(), retry_after_s=retry_after_s)
+        await shielded(
+            self.deps.ledger.close_attempt(
+                self.deps.log_id, self.request_id, self.attempt_no, "failed", failure_code(error), usage
+            )
+        )
+
+    async def settle_completed(self, end: ChatEnd) -> RunSettled:
+        """Settle the run with its answer."""
+        latency_ms = 1000.0 * (self.deps.monotonic() - self.attempt_started)
+        deployment = self.candidate.deployment
+        self._account_for(end)
+        self.deps.health.succeeded(deployment.id, latency_ms=latency_ms, output_tokens=end.usage.output_tokens)
+        settled = await self._settle("completed", end.finish_reason, end)
+        self.deps.answers.keep(self.deps.log_id, self.request_id, end)
+        return settled
+
+    async def settle_failed(self, error: Failure) -> RunSettled | None:
+        """Settle a run whose every try failed, if they spent anything; its entry has status `failed`."""
+        self.over = not self.tally.shares
+        if self.over:
+            return None
+        return await self._settle("failed", failure_code(error), None)
+
+    async def settle_interrupted(self, status: EntryStatus, reason: str) -> RunSettled | None:
+        """Settle a run that was cancelled, or broke, with the usage known so far; no entry where nothing was sent."""
+        if self.over:
+            return None
+        if self.sent:
+            self._account_for(self.end)
+        if self.tally.shares:
+            return await self._settle(status, reason, None)
+        if self.attempt_no:
+            state = "cancelled" if status == "cancelled" else "failed"
+            closing = self.deps.ledger.close_attempt(
+                self.deps.log_id, self.request_id, self.attempt_no, state, reason, None
+            )
+            await shielded(closing)
+        return None
+
+    async def _open_attempt(self, candidate: Candidate) -> Replay | None:
+        """Shielded as a whole, so that a try that is recorded is also known here, whoever cancels meanwhile."""
+        opened = await self.deps.ledger.open_attempt(self._attempt(candidate))
+        if isinstance(opened, Replay):
+            self.over = True
+            return opened
+        first = self.attempt_no == 0
+        self.candidate, self.attempt_no = candidate, opened.attempt_no
+        self.attempt_started = self.deps.monotonic()
+        self.sent, self.parts, self.end = False, [], None
+        if first and opened.attempt_no > 1:
+            await self._add_earlier_tries()
+        return None
+
+    async def _settle(self, status: EntryStatus, finish_reason: str | None, end: ChatEnd | None) -> RunSettled:
+        salt = self.deps.random_bytes(_SALT_BYTES)
+        entry = build_entry(
+            Outcome(
+                log_id=self.deps.log_id,
+                request=self.request,
+                request_id=self.request_id,
+                body=self.body,
+                plan=self.plan,
+                candidate=self.candidate,
+                tally=self.tally,
+                status=status,
+                attempts=self.attempt_no,
+                occurred_at=self.occurred_at,
+                latency_ms=round(1000.0 * (self.deps.monotonic() - self.started)),
+                finish_reason=finish_reason,
+                end=end,
+                salt=salt,
+                nonce=self.deps.random_bytes(_NONCE_BYTES),
+            )
+        )
+        self.over = True
+        settled = await shielded(self.deps.ledger.settle(entry.draft, entry.payload, self.attempt_no))
+        return RunSettled(
+            settled=settled,
+            answer=None if end is None else end.text,
+            answer_reason=None if end is not None else f"the run was {status}",
+            replayed=False,
+            estimate=entry.estimate,
+            decision=self.plan.decision,
+            end=end,
+            commitment_salt=salt,
+        )
+
+    def _attempt(self, candidate: Candidate) -> AttemptDraft:
+        return AttemptDraft(
+            log_id=self.deps.log_id,
+            request_id=self.request_id,
+            request_digest=sha256(self.body).digest(),
+            deployment=candidate.deployment.id,
+            lease_expires_at=self.deps.clock() + max(self.left_s, 0.0) + _LEASE_GRACE_S,
+            reserved_energy_nwh=_reserved_nano(candidate.energy_wh),
+            reserved_carbon_ng=_reserved_nano(candidate.carbon_gco2e),
+            reserved_tokens=self.plan.expected.total_tokens,
+            reserved_cost_micros=candidate.cost_usd_micros,
+            operation_id=self.request.operation_id,
+        )
+
+    async def _add_earlier_tries(self) -> None:
+        """The entry sums all tries of its request, also those that an earlier run of it left behind."""
+        for tried in await self.deps.ledger.attempts(self.deps.log_id, self.request_id):
+            if tried.usage is not None and tried.usage.total_tokens > 0:
+                share = Share(self.candidate.deployment, tried.usage, "local_count", tried.usage)
+                self.tally = self.tally.plus(share)
+
+    def _failed_share(self, error: Failure) -> Share | None:
+        if not isinstance(error, UpstreamError) or error.partial_usage is None:
+            return None
+        if error.partial_usage.total_tokens == 0:
+            return None
+        return Share(
+            self.candidate.deployment,
+            error.partial_usage,
+            error.partial_usage_source or "local_count",
+            self._counted(error.partial_text),
+        )
+
+    def counted_so_far(self) -> Usage | None:
+        """Our count of the present try, once an answer has begun."""
+        return self._counted(self.text) if self.parts else None
+
+    def _account_for(self, end: ChatEnd | None) -> None:
+        """Add the present try: as its end states it, else as far as it came, counted by us."""
+        self.sent = False
+        counted = self._counted(self.text if end is None else end.text)
+        deployment = self.candidate.deployment
+        if end is None:
+            share = Share(deployment, counted, "local_count", counted)
+        else:
+            share = Share(deployment, end.usage, end.usage_source, counted, end.cpu_seconds)
+        self.tally = self.tally.plus(share)
+
+    def _counted(self, text: str) -> Usage:
+        return usage_so_far(self.request.chat, text)
+
+
+def _reserved_nano(amount: Quantity | None) -> int | None:
+    """The high bound in 1e-9 of its unit, bounded to what the ledger's integers hold."""
+    if amount is None:
+        return None
+    return min(round((amount.median if amount.high is None else amount.high) * 1e9), _LARGEST_RESERVE)
+
+
+def failure_code(error: Failure) -> str:
+    """The reason code of a failed try: what the provider's failure says, or `unavailable` on our side."""
+    return error.reason if isinstance(error, UpstreamError) else "unavailable"
+
+
+def new_request_id(random: bytes) -> str:
+    """A request id for a caller who gave none: `q_` and 26 characters of base32 (130 bits)."""
+    return "q_" + base64.b32encode(random).decode("ascii").lower()[:26]
