@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None, n
         jws = _read_receipt(options.receipt)
         keys = keys_from_jwks(read_jwks(options.jwks))
         proof = None if options.proof is None else InclusionProof.from_dict(_read_object(options.proof))
-    except (OSError, ValueError, WattproofError) as error:
+    except (OSError, WattproofError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     moment = time.time() if now is None else now
@@ -74,9 +74,13 @@ def _read_receipt(name: str) -> str:
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
-    document: object = json.loads(path.read_bytes())
+    fix = "give the proof that came with the receipt"
+    try:
+        document: object = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(str(path), "is not JSON", fix) from error
     if not isinstance(document, dict):
-        raise InvalidInput(str(path), "is not a JSON object", "give the proof that came with the receipt")
+        raise InvalidInput(str(path), "is not a JSON object", fix)
     return cast("dict[str, Any]", document)
 
 

@@ -18,8 +18,8 @@ _INTENSITY_TOLERANCE = 0.02
 # An hour of a grid strays from its year's average; ten times away it is another grid. Beyond three times, say so.
 _FAR_FROM_AVERAGE = 10.0
 _UNUSUAL = 3.0
-# Published measurements reach from about 1e-6 (small models, large batches) to about 1 Wh per token.
-_WH_PER_TOKEN = (1e-7, 10.0)
+# From the prefill of a model of 0.02e9 parameters (8e-7 Wh per token and 1e9) to ten times the most ever published.
+_WH_PER_TOKEN = (1e-8, 10.0)
 _CLOCK_SKEW_S = 300.0
 _LONG_AGO_S = 400 * 86_400.0
 _NOT_A_MOMENT = ("annual", "mixture")
@@ -116,14 +116,19 @@ def _intensity_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Ve
 def _energy_per_token(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
     energy, usage = payload["outputs"]["energy_nwh"], payload["usage"]
     tokens = usage["input_tokens"] + usage["output_tokens"]
-    if energy is None or tokens == 0:
-        return unknown("no_energy_per_token", "Without energy or tokens there is no energy per token.")
+    # Cached input may cost next to nothing, so the least is asked of the rest only.
+    worked_tokens = tokens - usage["cached_input_tokens"]
+    if energy is None or worked_tokens == 0:
+        return unknown("no_energy_per_token", "Without energy or uncached tokens there is no energy per token.")
     low_wh, high_wh = _WH_PER_TOKEN
-    per_token_wh = energy["median"] * 1e-9 / tokens
-    checks.append(Check("energy_wh_per_token", per_token_wh, None, f"{low_wh:g} to {high_wh:g} Wh"))
-    if not low_wh <= per_token_wh <= high_wh:
-        return failed("energy_per_token", f"{per_token_wh:.2g} Wh per token is outside {low_wh:g} to {high_wh:g}.")
-    return None
+    energy_wh = energy["median"] * 1e-9
+    checks.append(Check("energy_wh_per_token", energy_wh / tokens, None, f"{low_wh:g} to {high_wh:g} Wh"))
+    if low_wh * worked_tokens <= energy_wh <= high_wh * tokens:
+        return None
+    # A request that was cut short may have been charged tokens without their work.
+    verdict = failed if payload["status"] == "completed" else unknown
+    message = f"{energy_wh:.2g} Wh for {tokens} tokens is outside {low_wh:g} to {high_wh:g} Wh per token."
+    return verdict("energy_per_token", message)
 
 
 def _ago(age_s: float) -> str:

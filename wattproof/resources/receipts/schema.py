@@ -252,7 +252,10 @@ def _amounts_in_order(payload: Mapping[str, Any]) -> None:
 
 
 def _usage(usage: Mapping[str, Any]) -> None:
-    Usage(**{name: usage[name] for name in USAGE_COUNTS})
+    try:
+        Usage(**{name: usage[name] for name in USAGE_COUNTS})
+    except InvalidInput as error:
+        raise InvalidInput(f"usage.{error.field}", error.problem, error.fix) from error
 
 
 def _shown(value: object) -> str:

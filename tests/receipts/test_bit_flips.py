@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from wattproof.methodology import Method, all_methods
+from wattproof.resources.receipts import Issuer, exit_code, sign, verify_receipt
+
+MakePayload = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize("method", all_methods(), ids=lambda method: method.id)
+def test_every_bit_of_a_receipt_counts(make_payload: MakePayload, issuer: Issuer, method: Method) -> None:
+    """Each bit of the receipt's bytes is flipped in turn; none of the results is accepted, none raises."""
+    keys = {issuer.kid: issuer.public_key}
+    jws = sign(make_payload(method), issuer).encode("ascii")
+    assert exit_code(verify_receipt(jws.decode(), keys)) == 0
+
+    accepted: list[tuple[int, int]] = []
+    for at, byte in enumerate(jws):
+        for bit in range(8):
+            flipped = jws[:at] + bytes([byte ^ (1 << bit)]) + jws[at + 1 :]
+            report = verify_receipt(flipped.decode("latin-1"), keys)
+            if report.verdicts["signature"].verdict == "pass" or exit_code(report) == 0:
+                accepted.append((at, bit))
+    assert accepted == []

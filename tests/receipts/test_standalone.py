@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wattproof
+from wattproof.resources.receipts import Frontier, InclusionProof, Issuer, entry_hash, jwks, leaf_hash, sign
+from wattproof.resources.receipts.cli import main
+
+MakePayload = Callable[..., dict[str, Any]]
+
+# Ten minutes after the receipts of these tests were issued.
+NOW = 1_793_880_004.0 + 600
+ALLOWED = ("nacl", "cffi", "_cffi_backend", "pycparser")
+
+# An interpreter without site-packages that sees wattproof, PyNaCl and what PyNaCl itself needs, and nothing else.
+BARE = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import runpy
+try:
+    runpy.run_module("wattproof.resources.receipts", run_name="__main__", alter_sys=True)
+finally:
+    foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - {"__main__"}
+    print(" ".join(sorted(foreign)), file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path, make_payload: MakePayload, issuer: Issuer) -> Path:
+    """A folder with receipt.jws, jwks.json and proof.json."""
+    jws = sign(make_payload(), issuer)
+    leaf = leaf_hash(entry_hash(jws))
+    proof = InclusionProof("log-1", 0, 1, Frontier().append(leaf).root(), ())
+    (tmp_path / "receipt.jws").write_text(jws + "\n")
+    (tmp_path / "jwks.json").write_text(json.dumps(jwks([issuer])))
+    (tmp_path / "proof.json").write_text(json.dumps(proof.as_dict()))
+    return tmp_path
+
+
+def _run(files: Path, *extra: str, receipt: str = "receipt.jws") -> tuple[int, str]:
+    out = io.StringIO()
+    status = main([str(files / receipt), "--jwks", str(files / "jwks.json"), *extra], out=out, now=NOW)
+    return status, out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def only_pynacl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds wattproof, nacl and nacl's own dependencies."""
+    folder = tmp_path_factory.mktemp("only-pynacl")
+    (folder / "wattproof").symlink_to(Path(wattproof.__file__).parent)
+    for name in ALLOWED:
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        target = origin.parent if spec.submodule_search_locations else origin
+        (folder / target.name).symlink_to(target)
+    return folder
+
+
+def test_a_receipt_verifies_where_only_pynacl_is_installed(
+    files: Path, only_pynacl: Path, make_payload: MakePayload, issuer: Issuer
+) -> None:
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (files / "today.jws").write_text(sign(make_payload(issued_at=moment, occurred_at=moment), issuer))
+    arguments = [str(files / "today.jws"), "--jwks", str(files / "jwks.json")]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", BARE, str(only_pynacl), *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        cwd=files,
+        env={"PATH": os.environ["PATH"]},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert {name: found["verdict"] for name, found in report["verdicts"].items()}["arithmetic"] == "pass"
+    assert report["key_trust"] == "given"
+    assert set(done.stderr.split()) <= {"wattproof", *ALLOWED, "_cffi_backend", "_sodium"}
+
+
+def test_the_text_names_every_verdict(files: Path) -> None:
+    status, text = _run(files, "--proof", str(files / "proof.json"))
+    assert status == 0
+    for name in ("signature", "inclusion", "arithmetic", "plausibility", "freshness"):
+        assert f"{name}:" in text
+    assert text.count("PASS") == 5
+
+
+def test_a_strangers_key_exits_3(files: Path, make_payload: MakePayload) -> None:
+    (files / "receipt.jws").write_text(sign(make_payload(), Issuer(bytes(32))))
+    assert _run(files)[0] == 3
+
+
+def test_a_changed_receipt_exits_1(files: Path) -> None:
+    path = files / "receipt.jws"
+    path.write_text(path.read_text()[:-4] + "AAA\n")
+    assert _run(files)[0] == 1
+
+
+def test_bytes_that_are_no_text_exit_1(files: Path) -> None:
+    (files / "receipt.jws").write_bytes(b"\xff\xfe\x00")
+    assert _run(files)[0] == 1
+
+
+def test_a_proof_of_something_else_exits_1(files: Path) -> None:
+    proof = json.loads((files / "proof.json").read_text())
+    (files / "proof.json").write_text(json.dumps(proof | {"root_hex": "00" * 32}))
+    assert _run(files, "--proof", str(files / "proof.json"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("jwks.json", "{}"),
+        ("jwks.json", "not json"),
+        ("proof.json", "[]"),
+        ("proof.json", "{"),
+        ("proof.json", "{}"),
+        ("proof.json", '{"log_id":1,"index":0,"tree_size":1,"root_hex":"","hashes":[]}'),
+        ("proof.json", '{"log_id":"l","index":true,"tree_size":1,"root_hex":"","hashes":[]}'),
+        ("proof.json", '{"log_id":"l","index":0,"tree_size":1,"root_hex":"00","hashes":[]}'),
+        ("proof.json", '{"log_id":"l","index":0,"tree_size":1,"root_hex":"00","hashes":0}'),
+        ("proof.json", "[" * 100_000),
+    ],
+)
+def test_a_file_that_cannot_be_used_exits_2_and_says_why(
+    files: Path, capsys: pytest.CaptureFixture[str], name: str, content: str
+) -> None:
+    (files / name).write_text(content)
+    assert _run(files, "--proof", str(files / "proof.json"))[0] == 2
+    assert capsys.readouterr().err.strip()
+
+
+def test_a_receipt_that_is_not_there_exits_2(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(files, receipt="missing.jws")[0] == 2
+    assert "missing.jws" in capsys.readouterr().err
+
+
+def test_a_command_that_is_not_understood_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["receipt.jws"])
+    assert caught.value.code == 2
+    assert "--jwks" in capsys.readouterr().err
+
+
+def test_a_receipt_can_come_from_standard_input(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO((files / "receipt.jws").read_bytes()))
+    monkeypatch.setattr("sys.stdin", given)
+    out = io.StringIO()
+    assert main(["-", "--jwks", str(files / "jwks.json")], out=out, now=NOW) == 0
