@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.fakes.installation import Installation
     from tests.fakes.provider import FakeProvider
 
 
@@ -25,6 +26,12 @@ def fake_provider() -> Iterator[FakeProvider]:
     """An unkind OpenAI-compatible provider on 127.0.0.1; see tests/fakes/provider.py."""
     with _fake("provider").serving() as provider:
         yield provider
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """An installation in a temporary home; see tests/fakes/installation.py."""
+    return _fake("installation").Installation(tmp_path / "home")
 
 
 def _fake(name: str) -> ModuleType:

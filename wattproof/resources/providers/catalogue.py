@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from wattproof.methodology.errors import UnknownProvider
+from wattproof.methodology.errors import UnknownModel, UnknownProvider
 from wattproof.methodology.models import find_model
 from wattproof.resources.providers.records import Deployment, Price
 
@@ -36,7 +36,7 @@ def deployments_for(model: str, catalogue: tuple[Deployment, ...]) -> tuple[Depl
         UnknownModel: no edition lists the model.
     """
     wanted = find_model(model).id
-    return tuple(d for d in catalogue if d.model == model or _canonical(d.model) == wanted)
+    return tuple(d for d in catalogue if _canonical(d.model) == wanted)
 
 
 def provider_rows(provider: str, catalogue: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
@@ -90,9 +90,13 @@ def unusable_reason(
     return None
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _canonical(model: str) -> str:
-    return find_model(model).id
+    try:
+        return find_model(model).id
+    except UnknownModel:
+        # A local server may offer a model that no edition lists.
+        return model
 
 
 def _read_rows() -> dict[str, Any]:

@@ -13,6 +13,7 @@
 | too_large | more than the cap of bytes | no |
 | bad_usage | the answer is complete but its usage block is impossible | no |
 | bad_request | the request cannot be put on the wire | no |
+| unavailable | the embedded model cannot start | no |
 
 "Retryable" is about the same deployment; another candidate may always be tried.
 """
