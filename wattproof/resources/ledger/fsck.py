@@ -6,7 +6,6 @@ taken at their word, and only once their signature holds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -18,7 +17,8 @@ from wattproof.resources.ledger import fsck_totals
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.queries import logs
 from wattproof.resources.ledger.records import FactorTerm, Finding, FsckReport, Settled
-from wattproof.resources.ledger.rows import AMOUNTS, SELECT_ENTRY, from_row
+from wattproof.resources.ledger.rows import AMOUNTS, SELECT_ENTRY, from_row, own_variance
+from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, keys_from_jwks, leaf_hash, parse, receipt_id
 from wattproof.resources.receipts.jws import verify
@@ -51,6 +51,7 @@ _STATED = (
     "parent_id",
     "step_kind",
 )
+_SEQ, _ENTRY_HASH = (list(ENTRY_COLUMNS).index(name) for name in ("seq", "entry_hash"))
 _USAGE = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 
 
@@ -126,17 +127,20 @@ class _Chain:
         """Every entry against its receipt; builds the tree on the way."""
         expected = 0
         for row in self._connection.execute(f"{SELECT_ENTRY} WHERE e.log_id = ? ORDER BY e.seq", (self._log_id,)):
-            settled = from_row(row)
-            if settled.seq != expected:
-                missing = (
-                    f"entry {expected}" if settled.seq == expected + 1 else f"entries {expected}-{settled.seq - 1}"
-                )
-                yield self._finding(missing, "missing")
-            expected = settled.seq + 1
+            seq, entry = row[_SEQ], row[_ENTRY_HASH]
+            if seq != expected:
+                last = seq - 1
+                yield self._finding(f"entry {last}" if last == expected else f"entries {expected}-{last}", "missing")
+            expected = seq + 1
             self.count += 1
-            self._frontier = self._frontier.append(leaf_hash(settled.entry_hash))
+            self._frontier = self._frontier.append(leaf_hash(entry))
+            try:
+                settled = from_row(row)
+            except (ValueError, LookupError, TypeError, InvalidInput) as error:
+                yield self._finding(f"entry {seq}", f"cannot be read: {error}")
+                continue
             for message in self._entry(settled):
-                yield self._finding(f"entry {settled.seq}", message)
+                yield self._finding(f"entry {seq}", message)
 
     def head(self) -> Iterator[Finding]:
         """The stored head against the tree of the entries."""
@@ -147,13 +151,11 @@ class _Chain:
             return
         size, stored = row[0], Frontier.from_bytes(row[1])
         if not size == stored.size == self._frontier.size:
-            yield self._finding(
-                "head", f"size is {size}, frontier {stored.size}; there are {self._frontier.size} entries"
-            )
-        if stored.root() != self._frontier.root():
-            yield self._finding(
-                "head", f"root is {stored.root().hex()}; the entries give {self._frontier.root().hex()}"
-            )
+            sizes = f"size is {size}, of the frontier {stored.size}"
+            yield self._finding("head", f"{sizes}; there are {self._frontier.size} entries")
+        root, expected = stored.root().hex(), self._frontier.root().hex()
+        if root != expected:
+            yield self._finding("head", f"root is {root}; the entries give {expected}")
 
     def _entry(self, settled: Settled) -> Iterator[str]:
         if settled.jws is None:
@@ -216,18 +218,12 @@ def _terms(settled: Settled) -> Iterator[str]:
 def _term_sum(
     name: str, median: int, terms: Iterable[tuple[FactorTerm, int, tuple[tuple[str, float], ...]]]
 ) -> Iterator[str]:
-    rows = [
-        Row((mean,), (loadings,), _own_variance(mean, loadings, t.idiosyncratic_sigma)) for t, mean, loadings in terms
-    ]
+    rows = [Row((mean,), (shared,), own_variance(mean, shared, t.idiosyncratic_sigma)) for t, mean, shared in terms]
     if not rows:
         return
     implied = total(rows).median
     if abs(implied - median) > _TERMS_TOLERANCE_UNITS + _TERMS_TOLERANCE * median:
-        yield f"its terms add up to a median {name} of {implied:.0f}; its receipt states {median}"
-
-
-def _own_variance(mean: float, loadings: Iterable[tuple[str, float]], sigma: float) -> float:
-    return mean * mean * math.exp(math.fsum(own * own for _, own in loadings)) * math.expm1(sigma * sigma)
+        yield f"its terms add up to a median {name} of {implied:.0f}; it is {median}"
 
 
 def _attempts(connection: sqlite3.Connection, log_id: str) -> Iterator[Finding]:

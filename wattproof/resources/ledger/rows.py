@@ -22,6 +22,7 @@ __all__ = [
     "check_draft",
     "check_name",
     "from_row",
+    "own_variance",
     "signature_json",
     "to_row",
 ]
@@ -139,8 +140,12 @@ def to_row(draft: EntryDraft, placed: Mapping[str, Any]) -> tuple[Any, ...]:
     for k, term in enumerate(terms):
         values[f"e{k}"] = None if draft.energy_nwh is None else term.energy_mean_nwh
         values[f"c{k}"] = term.carbon_mean_ng
-    values["energy_own_variance"] = _own_variance([(t, t.energy_mean_nwh, t.energy_loadings) for t in terms])
-    values["carbon_own_variance"] = _own_variance([(t, t.carbon_mean_ng, t.carbon_loadings) for t in terms])
+    values["energy_own_variance"] = math.fsum(
+        own_variance(t.energy_mean_nwh, t.energy_loadings, t.idiosyncratic_sigma) for t in terms
+    )
+    values["carbon_own_variance"] = math.fsum(
+        own_variance(t.carbon_mean_ng or 0, t.carbon_loadings, t.idiosyncratic_sigma) for t in terms
+    )
     values["tags"] = json.dumps(draft.tags, ensure_ascii=False)
     values["reasons"] = json.dumps(dict(draft.reasons), sort_keys=True, ensure_ascii=False)
     values["synthetic"] = int(draft.synthetic)
@@ -148,13 +153,11 @@ def to_row(draft: EntryDraft, placed: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple([values.get(name) for name in ENTRY_COLUMNS])
 
 
-def _own_variance(terms: Sequence[tuple[FactorTerm, int | None, Sequence[tuple[str, float]]]]) -> float:
-    """The variance that no other entry shares: m^2 exp(sum L^2) (exp(sigma^2) - 1), summed over the terms."""
-    return math.fsum(
-        mean * mean * math.exp(math.fsum(sigma * sigma for _, sigma in loadings)) * math.expm1(t.idiosyncratic_sigma**2)
-        for t, mean, loadings in terms
-        if mean is not None and t.idiosyncratic_sigma
-    )
+def own_variance(mean: int, loadings: Sequence[tuple[str, float]], sigma: float) -> float:
+    """The variance of a term that no other entry shares: m^2 exp(sum L^2) (exp(sigma^2) - 1)."""
+    if not sigma:
+        return 0.0
+    return mean * mean * math.exp(math.fsum(load * load for _, load in loadings)) * math.expm1(sigma * sigma)
 
 
 def from_row(row: Sequence[Any]) -> Settled:
