@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def build_server(open_deps: OpenDeps) -> MCPServer[Deps]:
     """
 
     @asynccontextmanager
-    async def lifespan(_server: MCPServer[Deps]) -> AsyncIterator[Deps]:
+    async def lifespan(_server: MCPServer[Deps]) -> AsyncGenerator[Deps]:
         async with open_deps() as deps:
             yield deps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ _SHOWN_PROBLEMS = 5
 
 
 @contextmanager
-def told_to_tool_caller(arguments: type[BaseModel]) -> Iterator[None]:
+def told_to_tool_caller(arguments: type[BaseModel]) -> Generator[None]:
     """Turn what a user is meant to read into a ToolError; anything else stays a bug, and masked.
 
     Raises:
@@ -36,7 +36,7 @@ def told_to_tool_caller(arguments: type[BaseModel]) -> Iterator[None]:
 
 
 @contextmanager
-def told_to_reader() -> Iterator[None]:
+def told_to_reader() -> Generator[None]:
     """The same for the reader of a resource.
 
     Raises:

@@ -17,7 +17,7 @@ from wattproof.tools.result import Arguments, Detail
 if TYPE_CHECKING:
     from wattproof.methodology.models import Model
     from wattproof.resources.footprints import Estimate
-    from wattproof.resources.providers.records import Deployment
+    from wattproof.resources.providers.records import Deployment, LocationEvidence
     from wattproof.tools.deps import Deps
 
 __all__ = ["OUTPUT_TOKENS_PRIOR", "TELLING_ZONES", "EstimateArgs", "EstimateResult", "brief", "estimate_request"]
@@ -97,7 +97,7 @@ async def estimate_request(args: EstimateArgs, deps: Deps) -> EstimateResult:
     zone, evidence = _place(args, deployment, deps.default_zone)
     provider = deployment.provider if deployment else args.provider or _vendor(model)
 
-    def in_zone(where: str | None, how: str | None) -> Estimate:
+    def in_zone(where: str | None, how: LocationEvidence) -> Estimate:
         return estimate(
             model,
             usage,
@@ -166,7 +166,9 @@ async def _deployment(args: EstimateArgs, model_id: str, deps: Deps) -> Deployme
     return next((offer for offer in offers if offer.provider == args.provider), None)
 
 
-def _place(args: EstimateArgs, deployment: Deployment | None, default_zone: str | None) -> tuple[str | None, str]:
+def _place(
+    args: EstimateArgs, deployment: Deployment | None, default_zone: str | None
+) -> tuple[str | None, LocationEvidence]:
     if args.zone is not None:
         return args.zone, "caller"
     if deployment is None:

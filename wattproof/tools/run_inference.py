@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cost", "RunArgs", "RunResult", "brief", "run_inference"]
 
-_DELTAS_PER_REPORT = 16
+_EVENTS_PER_REPORT = 16
 _Names = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 
 
@@ -121,7 +122,7 @@ async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) 
     chat, policy = _chat(args), _policy(args, suffix, deps)
     if args.dry_run:
         return _planned(await choose(name, chat, policy, deps), args)
-    from wattproof.resources.runs import RunRequest, RunSettled, execute
+    from wattproof.resources.runs import AttemptFailed, RunRequest, RunSettled, execute
 
     request = RunRequest(
         model=name,
@@ -131,13 +132,16 @@ async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) 
         tags=tuple(args.tags or ()),
     )
     received, settled = 0, None
-    async for event in execute(request, policy, await deps.runs()):
-        if isinstance(event, RunSettled):
-            settled = event
-            continue
-        received += 1
-        if received % _DELTAS_PER_REPORT == 1:
-            await report(received, args.max_output_tokens, "receiving the answer")
+    # aclosing: a run whose caller goes away is settled before this function ends.
+    async with aclosing(execute(request, policy, await deps.runs())) as events:
+        async for event in events:
+            received += 1
+            if isinstance(event, RunSettled):
+                settled = event
+            elif isinstance(event, AttemptFailed):
+                await report(received, None, f"{event.deployment} failed: {event.reason}")
+            elif received % _EVENTS_PER_REPORT == 1:
+                await report(received, None, "receiving the answer")
     if settled is None:
         raise AssertionError("a run that ends without an error has settled")
     return _settled(settled, args)
@@ -245,7 +249,7 @@ def _settled(run: RunSettled, args: RunArgs) -> RunResult:
         decision=decision,
         request_salt=None if salt is None else salt.hex(),
         reasons=reasons,
-        **_shared(estimate, args),
+        **(_shared(estimate, args) | {"synthetic": entry.synthetic}),
     )
 
 
