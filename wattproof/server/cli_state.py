@@ -87,12 +87,13 @@ async def _fsck() -> FsckReport | None:
     settings = load_settings(os.environ)
     if not ledger_exists(settings):
         return None
-    async with open_existing_ledger(settings) as (ledger, log_id):
-        return await ledger.fsck(log_id)
+    async with open_existing_ledger(settings) as ledger:
+        return await ledger.fsck()
 
 
 def _print_report(report: FsckReport) -> None:
-    for finding in report.findings:
-        print_text(f"{finding.severity}: {finding.where}: {finding.message}")
+    for kind, found in (("differs", report.findings), ("note", report.notes)):
+        for finding in found:
+            print_text(f"{kind}: {finding.where}: {finding.message}")
     verdict = "everything recomputes" if report.sound else "the differences are above"
     print_text(f"{report.entry_count} entries in {len(report.logs)} log(s) examined; {verdict}.")

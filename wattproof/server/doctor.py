@@ -41,7 +41,7 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
     found.append(_home(settings))
     found.append(await _ledger(settings))
     found.append(_attempted("data", lambda: Check("data", "ok", _edition())))
-    found.append(_attempted("embedded model", _embedded))
+    found.append(_embedded(settings))
     found.append(await _local_servers(settings))
     found.append(_keys(settings))
     return found
@@ -88,13 +88,13 @@ def _home(settings: Settings) -> Check:
 
 
 async def _ledger(settings: Settings) -> Check:
-    from wattproof.server.open import ledger_exists, open_existing_ledger
+    from wattproof.server.open import LOG_ID, ledger_exists, open_existing_ledger
 
     if not ledger_exists(settings):
         return Check("ledger", "ok", "none yet; the first run makes it")
     try:
-        async with open_existing_ledger(settings) as (ledger, log_id):
-            size, root = await ledger.head(log_id)
+        async with open_existing_ledger(settings) as ledger:
+            size, root = await ledger.head(LOG_ID)
     except WattproofError as error:
         return Check("ledger", "fail", str(error), "wattproof ledger fsck says more.")
     return Check("ledger", "ok", f"{size} entries, root {root.hex()[:16]}…, key {ledger.issuer.kid[:12]}…")
@@ -106,21 +106,20 @@ def _edition() -> str:
     return f"edition {EDITION}, sha256 {edition_sha256()[:16]}…"
 
 
-def _embedded() -> Check:
+def _embedded(settings: Settings) -> Check:
     from wattproof.resources.providers.embedded import embedded_status
 
-    status = embedded_status()
+    status = embedded_status(settings.environ)
     if status.available:
         return Check("embedded model", "ok", "smollm2-135m-instruct is ready")
     return Check("embedded model", "note", status.reason or "not available", status.fix)
 
 
 async def _local_servers(settings: Settings) -> Check:
-    import httpx2
-
     from wattproof.resources.providers.local import probe_local
+    from wattproof.resources.providers.transport import open_client
 
-    async with httpx2.AsyncClient() as client:
+    async with open_client() as client:
         deployments = await probe_local(client, settings.environ)
     if not deployments:
         return Check("local models", "ok", "no Ollama, vLLM or llama.cpp answers on its usual port")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ def serve_stdio(environ: Mapping[str, str]) -> None:
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings, *, allow_keyed_runs: bool = True) -> AsyncIterator[Deps]:
+async def open_deps(settings: Settings, *, allow_keyed_runs: bool = True) -> AsyncGenerator[Deps, None]:
     """What the tools may touch. Opens nothing itself; closes on leaving whatever was opened meanwhile."""
     from wattproof.tools.deps import Deps
 
@@ -67,7 +67,7 @@ def jwks_path(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def open_existing_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+async def open_existing_ledger(settings: Settings) -> AsyncGenerator[Ledger, None]:
     """The ledger of this home, for commands that look at it; ask `ledger_exists` first.
 
     Raises:
@@ -123,6 +123,8 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
     from wattproof.resources.providers.transport import open_client
     from wattproof.resources.runs import RunDeps
 
+    embedded = EmbeddedServer(settings.environ)
+    stack.push_async_callback(embedded.aclose)
     return RunDeps(
         ledger=await deps.ledger(),
         client=await stack.enter_async_context(open_client()),
@@ -132,7 +134,7 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
         clock=time.time,
         monotonic=time.monotonic,
         random_bytes=secrets.token_bytes,
-        embedded=_once(lambda: stack.enter_async_context(EmbeddedServer())),
+        embedded=embedded.started,
         unusable=partial(_unusable, settings, deps.allow_keyed_runs),
     )
 
@@ -146,6 +148,6 @@ def _unusable(settings: Settings, allow_keyed_runs: bool, deployment: Deployment
         return "keyed providers are off: the server was started with --no-auth"
     problem = None
     if deployment.protocol == "embedded":
-        status = embedded_status()
+        status = embedded_status(settings.environ)
         problem = None if status.available else "; ".join(filter(None, (status.reason, status.fix)))
     return unusable_reason(deployment, settings.environ, offline=settings.offline, embedded_problem=problem)
