@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,22 @@ def test_the_fully_specified_algorithm_name_is_accepted(issuer: Issuer) -> None:
 def test_a_key_that_nobody_gave_is_unknown(issuer: Issuer) -> None:
     parsed = parse(sign(PAYLOAD, issuer))
     assert _reason(lambda: jws.verify(parsed, {})) == "unknown_key"
+
+
+def test_a_second_spelling_of_a_signature_is_refused(issuer: Issuer) -> None:
+    """S + L is the same scalar: a lax verifier would accept another receipt id for the same statement."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    parsed = parse(sign(PAYLOAD, issuer))
+    scalar = (int.from_bytes(parsed.signature[32:], "little") + order).to_bytes(32, "little")
+    twin = replace(parsed, signature=parsed.signature[:32] + scalar)
+    assert _reason(lambda: jws.verify(twin, {issuer.kid: issuer.public_key})) == "bad_signature"
+
+
+def test_a_key_of_small_order_is_refused(issuer: Issuer) -> None:
+    """Under the neutral element as a key, one signature would fit every message."""
+    neutral = (1).to_bytes(32, "little")
+    universal = replace(parse(sign(PAYLOAD, issuer)), signature=neutral + bytes(32))
+    assert _reason(lambda: jws.verify(universal, {issuer.kid: neutral})) == "bad_signature"
 
 
 @pytest.mark.parametrize("name", ["jwk", "jku", "x5u", "x5c", "crit"])

@@ -102,6 +102,21 @@ def test_a_bad_key_in_the_environment_is_refused_without_repeating_it(value: str
     assert not value or value not in str(caught.value)
 
 
+def test_a_seed_of_another_size_is_refused() -> None:
+    with pytest.raises(KeyUnusable, match="32 bytes"):
+        Issuer(b"short")
+
+
+def test_a_key_set_that_cannot_be_written_is_named_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    publish(path, Issuer(SEED))
+    before = path.read_bytes()
+    (tmp_path / "jwks.json.new").mkdir()
+    with pytest.raises(KeyUnusable, match=r"jwks\.json"):
+        publish(path, Issuer(bytes(32)))
+    assert path.read_bytes() == before
+
+
 def test_an_issuer_does_not_show_its_seed() -> None:
     shown = repr(Issuer(SEED))
     assert SEED.hex() not in shown

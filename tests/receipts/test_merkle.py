@@ -199,6 +199,11 @@ def test_a_broken_frontier_is_refused(data: bytes) -> None:
         Frontier.from_bytes(data)
 
 
+def test_a_frontier_of_hashes_of_another_size_is_refused() -> None:
+    with pytest.raises(InvalidInput):
+        Frontier(1, (b"short",))
+
+
 def test_a_hundred_thousand_leaves_have_a_root_and_short_proofs() -> None:
     leaf, size = leaf_hash(b"x"), 100_000
     frontier = Frontier().extend(leaf for _ in range(size))

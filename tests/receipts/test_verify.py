@@ -231,6 +231,30 @@ def test_the_reading_of_a_dirty_grid_under_the_name_of_a_clean_one_is_implausibl
     assert (verdict.verdict, verdict.reason) == ("fail", reason)
 
 
+def test_a_request_from_nowhere_known_is_held_against_the_mixture_of_zones(
+    make_payload: MakePayload, issuer: Issuer
+) -> None:
+    for zone, verdict in (("US", "pass"), ("SE", "fail")):
+        payload = make_payload(zone=zone)
+        payload["zone"] = payload["grid"]["accounting"]["zone"] = "unknown:groq"
+        report = _verify(sign(payload, issuer), issuer)
+        assert report.verdicts["plausibility"].verdict == verdict, report.as_dict()
+
+
+def test_a_receipt_without_carbon_leaves_its_intensity_open(make_payload: MakePayload, issuer: Issuer) -> None:
+    payload = make_payload()
+    payload["outputs"]["carbon_location_ng"] = None
+    payload["reasons"]["carbon_location_ng"] = "not stated"
+    assert _verdicts(_verify(sign(payload, issuer), issuer))["plausibility"] == "no_intensity"
+
+
+def test_a_reading_of_zero_is_not_judged_against_an_average(make_payload: MakePayload, issuer: Issuer) -> None:
+    payload = make_payload()
+    payload["grid"]["accounting"]["value_mgco2e_per_kwh"] = 0
+    payload["outputs"]["carbon_location_ng"].update(median=0, low=0)
+    assert _verdicts(_verify(sign(payload, issuer), issuer))["plausibility"] == "far_from_average"
+
+
 def test_an_unknown_zone_cannot_be_judged_and_does_not_fail(make_payload: MakePayload, issuer: Issuer) -> None:
     payload = make_payload()
     payload["zone"] = payload["grid"]["accounting"]["zone"] = "XX"

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -98,7 +99,8 @@ def create_issuer(path: Path, random: Callable[[int], bytes]) -> Issuer:
             _write_durably(file, seed)
         _sync_folder(path.parent)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         raise KeyUnusable(f"Cannot write {path}: {error.strerror}. Free some space and try again.") from error
     return issuer
 
@@ -203,7 +205,8 @@ def publish(path: Path, issuer: Issuer) -> dict[str, Any]:
         fresh.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
         raise KeyUnusable(f"Cannot write {path}: {error.strerror}. Make its folder writable.") from error
     return document
 

@@ -38,7 +38,7 @@ def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdi
             if verdict is not None and verdict.verdict == kind:
                 return verdict
     return passed(
-        "Carbon over energy is the intensity of its reading, which fits the zone; energy per token is ordinary."
+        "Carbon over energy is the intensity of its reading; the reading and the energy per token are ordinary."
     )
 
 
