@@ -64,7 +64,7 @@ def test_a_receipt_of_every_method_passes_all_five(make_payload: MakePayload, is
 
 @pytest.mark.parametrize("boundary", ["narrow", "comprehensive"])
 @pytest.mark.parametrize("zone", ["SE", "PL", "FR"])
-def test_both_boundaries_recompute_in_clean_and_dirty_grids(
+def test_both_boundaries_recompute_in_grids_of_low_and_high_carbon(
     make_payload: MakePayload, issuer: Issuer, method: Method, boundary: str, zone: str
 ) -> None:
     report = _verify(sign(make_payload(method, boundary=boundary, zone=zone), issuer), issuer)
@@ -222,7 +222,7 @@ def test_carbon_that_is_not_energy_times_the_reading_is_implausible(make_payload
 @pytest.mark.parametrize(
     ("zone", "stated", "reason"), [("PL", "FR", "far_from_average"), ("DE", "FR", "far_from_average")]
 )
-def test_the_reading_of_a_dirty_grid_under_the_name_of_a_clean_one_is_implausible(
+def test_the_reading_of_one_grid_under_the_name_of_another_is_implausible(
     make_payload: MakePayload, issuer: Issuer, zone: str, stated: str, reason: str
 ) -> None:
     payload = make_payload(zone=zone)
