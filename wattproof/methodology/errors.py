@@ -137,7 +137,7 @@ class UpstreamError(WattproofError):
         self.retry_after_s = retry_after_s
         self.partial_text = partial_text
         self.partial_usage = partial_usage
-        self.partial_usage_source = partial_usage_source
+        self.partial_usage_source: UsageSource | None = partial_usage_source
         super().__init__(message)
 
 

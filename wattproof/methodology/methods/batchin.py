@@ -22,7 +22,7 @@ _FORMULA = """\
 energy        = wh_per_input_token input_tokens + wh_per_output_token output_tokens           [Wh]
 carbon        = energy intensity_gco2e_per_kwh / 1000                                         [gCO2e, location-based]
 carbon_market = energy residual_gco2e_per_kwh (1 - renewable_ratio_bps / 10000) / 1000        [gCO2e, market-based]
-The same for both boundaries: the profile does not say what its coefficients include."""
+cached_input_tokens count as input. The same for both boundaries: the profile does not say what it includes."""
 
 _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
     {

@@ -32,7 +32,8 @@ seconds = cpu_seconds                                                           
 energy  = seconds watts_per_thread / 3600          (narrow)
         = seconds watts_per_thread / 3600 pue      (comprehensive)               [Wh]
 carbon  = energy intensity_gco2e_per_kwh / 1000                                  [gCO2e, location-based]
-Log-normal: sigma_ln_watts_per_thread, and sigma_ln_cpu_s where the seconds are predicted."""
+Log-normal: sigma_ln_watts_per_thread; where the seconds are predicted also sigma_ln_cpu_s; carbon also
+sigma_ln_intensity. Independent factors: the variances of the logarithm add up."""
 
 _FACTOR_SCOPES: Mapping[str, FactorScope] = MappingProxyType(
     {"cpu_seconds": "provider", "grid": "zone", "watts": "provider"}

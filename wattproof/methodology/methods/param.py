@@ -23,14 +23,21 @@ __all__ = ["PARAM", "Figures", "ParamRates", "rates"]
 
 _FORMULA = """\
 decode  = exp(fit_const + fit_ln_active_params ln(active_params_b) + fit_ln_weights ln(total_params_b bytes_per_param)
-              + fit_ln_batch ln(batch) + fit_b200 is_b200 + fit_long_reasoning is_long_reasoning)     [Wh/output token]
-prefill = prefill_wh_per_token_b active_params_b                                                      [Wh/input token]
-accelerator = decode generates output_tokens
-            + prefill (input_tokens - cached_input_tokens) + prefill cached_input_ratio cached_input_tokens  [Wh]
-energy = accelerator                            (narrow)
-       = accelerator overhead_ratio pue         (comprehensive)
-carbon = energy intensity_gco2e_per_kwh / 1000  [gCO2e, location-based]
-Each term is log-normal; its loadings are sigmas times coefficients; sums are matched after Fenton-Wilkinson."""
+              + fit_ln_batch ln(batch) + fit_b200 is_b200 + fit_long_reasoning is_long_reasoning)   [Wh/output token]
+prefill = prefill_wh_per_token_b active_params_b                                                    [Wh/input token]
+wall    = 1                      (narrow)
+        = overhead_ratio pue     (comprehensive)
+energy  = wall generates decode output_tokens
+        + wall prefill (input_tokens - cached_input_tokens)
+        + wall prefill cached_input_ratio cached_input_tokens                                       [Wh]
+carbon  = energy intensity_gco2e_per_kwh / 1000                                                     [gCO2e, location]
+Each of the three terms is log-normal around its value; the standard deviations of its logarithm, by independent factor:
+decode  fit_ln_active_params sigma_ln_active_params (active), fit_ln_weights sigma_ln_weights,
+        fit_ln_batch sigma_ln_batch, sigma_ln_fit, sigma_ln_hardware (hardware)
+prefill sigma_ln_active_params (active), sigma_ln_hardware (hardware), sigma_ln_prefill (prefill)
+cached  as prefill, and sigma_ln_cached_input
+comprehensive: sigma_ln_overhead and sigma_ln_pue on every term; carbon: sigma_ln_intensity on every term.
+Factors of the same name are shared. The sum is matched by one log-normal (Fenton-Wilkinson): median and 5 to 95 %."""
 
 _FACTOR_SCOPES: Mapping[str, FactorScope] = MappingProxyType(
     {
