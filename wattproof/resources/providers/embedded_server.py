@@ -115,15 +115,15 @@ class EmbeddedServer:
         Raises:
             Unavailable: the child is gone.
         """
+        answer: dict[str, Any] | None = None
         # Shielded: an answer left unread would be taken for the next one's.
         with anyio.CancelScope(shield=True):
             async with self._asking:
-                try:
-                    with anyio.fail_after(_CONTROL_AT_MOST_S):
-                        answer = await self._ask("cpu")
-                except TimeoutError as error:
-                    await self._reap()
-                    raise Unavailable("The embedded model does not react; the next request starts it again.") from error
+                with anyio.move_on_after(_CONTROL_AT_MOST_S):
+                    answer = await self._ask("cpu")
+        if answer is None:
+            await self.aclose()
+            raise Unavailable("The embedded model does not react; the next request starts it again.")
         return float(answer["cpu_seconds"])
 
     async def aclose(self) -> None:

@@ -205,7 +205,7 @@ async def _events(
         text = "" if done else _take(event, answer, call)
         if text:
             yield ChatDelta(text)
-    # Some servers never send [DONE]; a clean end after a finish reason is complete as well.
+    # Some servers never send [DONE]; an orderly end after a finish reason is complete as well.
     if not done and answer.finish_reason is None:
         raise call.cut()
 
