@@ -19,6 +19,31 @@ __all__ = ["argument_problems", "told_to_reader", "told_to_tool_caller"]
 
 _SHOWN_PROBLEMS = 5
 
+# What would work, by pydantic's type of error; braces take values from the error's context.
+_WANTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "extra_forbidden": "known names only",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "an integer",
+    "int_parsing": "an integer",
+    "int_parsing_size": "a smaller integer",
+    "int_type": "an integer",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "missing": "every required name",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} character",
+    "string_type": "text",
+    "too_long": "at most {max_length}",
+    "too_short": "at least {min_length}",
+}
+
 
 @contextmanager
 def told_to_tool_caller(arguments: type[BaseModel]) -> Generator[None]:
@@ -76,7 +101,7 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
         return f"{field} is missing; {_hint(field, arguments)}."
     where = ".".join(str(part) for part in detail["loc"] if isinstance(part, int) or part in (field, *_inner(detail)))
     wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
-    return f"{where} is {_short(repr(detail['input']))}; {wanted}."
+    return f"{where} is {_short(repr(detail['input']))}; give {wanted}."
 
 
 def _inner(detail: ErrorDetails) -> tuple[str, ...]:
@@ -86,10 +111,10 @@ def _inner(detail: ErrorDetails) -> tuple[str, ...]:
 
 
 def _wanted(detail: ErrorDetails) -> str:
-    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if text == detail["msg"]:
-        return text[:1].lower() + text[1:]
-    return f"give {text.removeprefix('a valid ')}"
+    words = _WANTED.get(detail["type"])
+    if words is not None:
+        return words.format_map(detail.get("ctx", {}))
+    return detail["msg"][:1].lower() + detail["msg"][1:]
 
 
 def _hint(field: str, arguments: type[BaseModel]) -> str:

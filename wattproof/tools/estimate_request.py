@@ -12,7 +12,7 @@ from wattproof.methodology.quantity import MAX_TOKENS, Usage, Workload
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, rounded, significant
 from wattproof.tools.levers import Lever, dominant_factor, find_levers
 from wattproof.tools.provenance import Grounded, grounds, sentence
-from wattproof.tools.result import Arguments, Detail
+from wattproof.tools.result import JSON_TEXT, Arguments, Detail
 
 if TYPE_CHECKING:
     from wattproof.methodology.models import Model
@@ -46,7 +46,7 @@ class EstimateArgs(Arguments):
     provider: Annotated[str | None, Field(max_length=100, description="Provider id, e.g. ovhcloud")] = None
     zone: Annotated[str | None, Field(max_length=40, description="Grid zone of the data centre, e.g. FR")] = None
     workload: Annotated[Literal["chat", "embedding", "rerank"] | None, Field(description="Default chat")] = None
-    methods: Annotated[list[str] | None, Field(max_length=1, description="One method id")] = None
+    methods: Annotated[Annotated[list[str], JSON_TEXT] | None, Field(max_length=1, description="One method id")] = None
     boundary: Annotated[Literal["narrow", "comprehensive"] | None, Field(description="narrow: accelerator only")] = None
     detail: Annotated[Detail | None, Field(description="full: operands, reading, exclusions")] = None
 

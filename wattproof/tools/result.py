@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-__all__ = ["Arguments", "Detail", "Result"]
+__all__ = ["JSON_TEXT", "Arguments", "Detail", "Result"]
 
 Detail = Literal["brief", "full"]
+
+
+def _from_json_text(value: object) -> object:
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        import json
+
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+JSON_TEXT = BeforeValidator(_from_json_text)
+"""For lists and objects only: some hosts send them as JSON in a string. Never for text, which may look like JSON."""
 
 
 class Arguments(BaseModel):

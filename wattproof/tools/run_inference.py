@@ -13,7 +13,7 @@ from wattproof.tools.choices import Choice, choice_of, choose, ranked_fields
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, significant
 from wattproof.tools.progress import Report, unreported
 from wattproof.tools.provenance import Grounded, grounds, sentence
-from wattproof.tools.result import Arguments, Detail, Result
+from wattproof.tools.result import JSON_TEXT, Arguments, Detail, Result
 
 if TYPE_CHECKING:
     from wattproof.resources.footprints import Estimate
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "RunArgs", "RunResult", "brief", "run_inference"]
 
 _EVENTS_PER_REPORT = 16
-_Names = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
+_Names = Annotated[list[Annotated[str, Field(max_length=100)]], JSON_TEXT, Field(max_length=100)]
+_Object = Annotated[dict[str, Any], JSON_TEXT]
+_Objects = Annotated[list[dict[str, Any]], JSON_TEXT]
 
 
 class RunArgs(Arguments):
     """Arguments of `run_inference`. A limit that is null does not limit."""
 
     model: Annotated[str, Field(min_length=1, max_length=200, description="Id; model:eco sets preset eco")]
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1000, description="OpenAI chat messages")]
+    messages: Annotated[_Objects, Field(min_length=1, max_length=1000, description="OpenAI chat messages")]
     max_output_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS, description="Limit on the answer")]
     preset: Annotated[
         Literal["balanced", "speed", "price", "eco", "batch"] | None, Field(description="Weights; default balanced")
@@ -60,8 +62,8 @@ class RunArgs(Arguments):
     tags: Annotated[_Names | None, Field(description="For summaries")] = None
     dry_run: Annotated[bool | None, Field(description="Only show the choice")] = None
     temperature: Annotated[float | None, Field(ge=0, le=2, description="Passed on")] = None
-    response_format: Annotated[dict[str, Any] | None, Field(description="Passed on")] = None
-    tools: Annotated[list[dict[str, Any]] | None, Field(max_length=128, description="Passed on")] = None
+    response_format: Annotated[_Object | None, Field(description="Passed on")] = None
+    tools: Annotated[_Objects | None, Field(max_length=128, description="Passed on")] = None
     detail: Annotated[Detail | None, Field(description="full: every candidate")] = None
 
 

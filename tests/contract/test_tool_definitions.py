@@ -1,0 +1,155 @@
+"""The contract: what every client sees before it calls anything.
+
+`snapshots/` holds one file per tool, and one for what the server says of itself. A change of an API is deliberate:
+`WATTPROOF_UPDATE_SNAPSHOTS=1 python -m pytest tests/contract` writes the files anew; review the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import jsonschema
+import pytest
+from mcp import Client
+
+from wattproof.server.app import build_server
+from wattproof.server.mcp_tools import TOOLS
+
+if TYPE_CHECKING:
+    from tests.fakes.installation import Installation
+
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+UPDATE = os.environ.get("WATTPROOF_UPDATE_SNAPSHOTS") == "1"
+HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_SNAPSHOTS=1 python -m pytest tests/contract"
+
+TOKEN_BUDGET = 2500
+CHARACTERS_PER_TOKEN = 4
+
+NAMES = ("estimate_request", "run_inference", "summarize_ledger", "verify_receipt")
+
+Wire = dict[str, Any]
+
+
+async def definitions(installation: Installation, mode: Literal["auto", "legacy"] = "auto") -> list[Wire]:
+    async with Client(build_server(installation.open), mode=mode) as client:
+        return [
+            tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools
+        ]
+
+
+def assert_unchanged(name: str, found: Wire) -> None:
+    path = SNAPSHOTS / f"{name}.json"
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if UPDATE:
+        path.write_text(text, encoding="utf-8")
+    assert path.exists(), f"{path.name} is missing. {HOW_TO_UPDATE}"
+    assert json.loads(path.read_text(encoding="utf-8")) == found, f"{name} has changed. {HOW_TO_UPDATE}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_tool_is_what_its_snapshot_says(installation: Installation, name: str) -> None:
+    tools = {tool["name"]: tool for tool in await definitions(installation)}
+    assert_unchanged(name, tools[name])
+
+
+async def test_the_rest_of_what_a_client_sees_first_is_what_its_snapshot_says(installation: Installation) -> None:
+    async with Client(build_server(installation.open)) as client:
+        resources = await client.list_resources()
+        templates = await client.list_resource_templates()
+        prompts = await client.list_prompts()
+        found: Wire = {
+            "instructions": client.instructions,
+            "capabilities": client.server_capabilities.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "resources": [r.model_dump(mode="json", by_alias=True, exclude_none=True) for r in resources.resources],
+            "templates": [
+                t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in templates.resource_templates
+            ],
+            "prompts": [p.model_dump(mode="json", by_alias=True, exclude_none=True) for p in prompts.prompts],
+        }
+    assert_unchanged("server", found)
+
+
+def test_every_snapshot_belongs_to_something() -> None:
+    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == {*NAMES, "server"}
+
+
+async def test_the_tools_are_these_in_this_order(installation: Installation) -> None:
+    assert [tool["name"] for tool in await definitions(installation)] == list(NAMES)
+
+
+async def test_both_eras_see_the_same_tools(installation: Installation) -> None:
+    assert await definitions(installation, "auto") == await definitions(installation, "legacy")
+
+
+async def test_nothing_in_a_list_depends_on_settings_or_data(installation: Installation, tmp_path: Path) -> None:
+    async def seen() -> str:
+        async with Client(build_server(installation.open)) as client:
+            lists = [
+                await client.list_tools(),
+                await client.list_resources(),
+                await client.list_resource_templates(),
+                await client.list_prompts(),
+            ]
+        return json.dumps([found.model_dump(mode="json", by_alias=True) for found in lists])
+
+    first = await seen()
+    installation.deployments = ()
+    installation.allow_keyed_runs = False
+    second = await seen()
+    installation.home = tmp_path / "another"
+    installation.default_zone = "SE-SE3"
+    installation.environ = {"WATTPROOF_OFFLINE": "1"}
+    async with installation.open() as deps:
+        await deps.ledger()
+    assert first == second == await seen()
+
+
+async def test_all_definitions_together_stay_within_the_token_budget(installation: Installation) -> None:
+    wire = json.dumps(await definitions(installation), separators=(",", ":"), ensure_ascii=False)
+    assert len(wire) / CHARACTERS_PER_TOKEN < TOKEN_BUDGET
+
+
+async def test_every_tool_states_title_hints_and_provenance_defaults(installation: Installation) -> None:
+    for tool in await definitions(installation):
+        assert tool["title"]
+        assert tool["annotations"].keys() == {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
+        assert tool["_meta"]["io.github.wattproof/provenance"].keys() == {
+            "region_scope",
+            "energy_source",
+            "methodology",
+            "renewable_ratio_bps",
+        }
+
+
+async def test_every_parameter_is_described_and_every_optional_one_accepts_null(installation: Installation) -> None:
+    for tool in await definitions(installation):
+        schema = tool["inputSchema"]
+        assert schema["additionalProperties"] is False
+        for name, parameter in schema["properties"].items():
+            assert parameter["description"], name
+            if name not in schema["required"]:
+                jsonschema.validate(None, parameter)
+
+
+async def test_schemas_are_valid_object_rooted_and_without_references(installation: Installation) -> None:
+    for tool in await definitions(installation):
+        for schema in (tool["inputSchema"], tool["outputSchema"]):
+            jsonschema.Draft202012Validator.check_schema(schema)
+            assert schema["type"] == "object"
+            assert "$ref" not in json.dumps(schema)
+
+
+async def test_a_published_parameter_takes_what_its_model_takes(installation: Installation) -> None:
+    published = {tool["name"]: set(tool["inputSchema"]["properties"]) for tool in await definitions(installation)}
+    assert published == {spec.name: set(spec.arguments.model_fields) for spec in TOOLS}
+
+
+def test_no_definition_uses_a_word_that_we_do_not_use() -> None:
+    words = "saved|avoided|carbon neutral|net zero|green|clean|sustainable|measured|verified"
+    banned = re.compile(rf"\b({words})\b", re.IGNORECASE)
+    for path in SNAPSHOTS.glob("*.json"):
+        assert banned.search(path.read_text(encoding="utf-8")) is None, path.name

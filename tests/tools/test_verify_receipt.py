@@ -1,0 +1,169 @@
+"""Verifying through the tool: by id, as a JWS, with a proof, with somebody's keys."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.tools.run_inference import RunArgs, run_inference
+from wattproof.tools.verify_receipt import VerifyArgs, VerifyResult, brief, verify_receipt
+from wattproof.tools.views import receipt_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.installation import Installation
+    from tests.fakes.provider import FakeProvider
+    from wattproof.tools import Deps
+
+
+@pytest.fixture
+def at_fake(installation: Installation, fake_provider: FakeProvider) -> Installation:
+    installation.deployments = (fake_provider.deployment(),)
+    return installation
+
+
+async def a_receipt(deps: Deps) -> dict[str, Any]:
+    """The receipt of a new run, as the resource hands it out."""
+    messages = [{"role": "user", "content": "hello"}]
+    result = await run_inference(RunArgs(model="gpt-oss-120b", messages=messages, max_output_tokens=50), deps)
+    assert result.receipt_id is not None
+    view = await receipt_view(result.receipt_id, deps)
+    assert view is not None
+    return view
+
+
+async def verify(deps: Deps, receipt: str | dict[str, Any], **given: Any) -> VerifyResult:
+    return await verify_receipt(VerifyArgs(receipt=receipt, **given), deps)
+
+
+def verdicts(result: VerifyResult) -> dict[str, str | None]:
+    return {name: found["verdict"] for name, found in result.verdicts.items()}
+
+
+ALL_PASS = dict.fromkeys(("signature", "inclusion", "arithmetic", "plausibility", "freshness"), "pass")
+
+
+async def test_a_receipt_of_this_ledger_passes_every_check_by_its_id(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        result = await verify(deps, view["receipt_id"])
+    assert verdicts(result) == ALL_PASS
+    assert result.outcome == "established"
+    assert result.key_trust == "local"
+    assert result.receipt_id == view["receipt_id"]
+
+
+async def test_the_provenance_is_marked_as_the_receipts_own_words(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        result = await verify(deps, (await a_receipt(deps))["receipt_id"])
+    assert result.provenance.model_dump() == {
+        "region_scope": "FR",
+        "energy_source": "grid-mix",
+        "methodology": "wattproof/param@1.0.0",
+        "renewable_ratio_bps": 2700,
+        "as_stated": True,
+    }
+    assert brief(result).endswith(
+        "As stated: region_scope FR; energy_source grid-mix; methodology wattproof/param@1.0.0; "
+        "renewable_ratio_bps 2700."
+    )
+
+
+@pytest.mark.parametrize("form", ["jws", "object", "text of the object"])
+async def test_every_form_of_a_receipt_gives_the_same_verdicts(at_fake: Installation, form: str) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        given = {"jws": view["jws"], "object": view, "text of the object": json.dumps(view)}[form]
+        assert verdicts(await verify(deps, given)) == ALL_PASS
+
+
+async def test_a_strangers_receipt_is_not_established_and_makes_no_ledger(
+    at_fake: Installation, tmp_path: Path
+) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+    at_fake.home = tmp_path / "elsewhere"
+    async with at_fake.open() as deps:
+        result = await verify(deps, view["jws"])
+    assert verdicts(result)["signature"] == "unknown"
+    assert verdicts(result)["arithmetic"] == "pass"
+    assert result.outcome == "not_established"
+    assert result.key_trust == "unknown"
+    assert not at_fake.home.exists()
+
+
+async def test_keys_that_the_caller_gives_establish_it_and_are_named_as_given(
+    at_fake: Installation, tmp_path: Path
+) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        jwks = dict((await deps.ledger()).jwks)
+    at_fake.home = tmp_path / "elsewhere"
+    async with at_fake.open() as deps:
+        result = await verify(deps, {"jws": view["jws"], "inclusion": view["inclusion"], "jwks": jwks})
+    assert result.outcome == "established"
+    assert result.key_trust == "given"
+    assert verdicts(result)["inclusion"] == "pass"
+    assert "Key as given by the caller." in brief(result)
+
+
+async def test_a_changed_receipt_fails_and_the_text_says_so_first(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        jws = (await a_receipt(deps))["jws"]
+        head, payload, signature = jws.split(".")
+        changed = f"{head}.{payload}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+        result = await verify(deps, changed)
+    assert result.outcome == "failed"
+    assert ": failed: signature FAIL (" in brief(result)
+
+
+async def test_full_detail_hands_out_the_whole_statement(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        brief_one = await verify(deps, view["jws"])
+        full = await verify(deps, view["jws"], detail="full")
+    assert "statement" not in brief_one.structured()
+    assert full.statement is not None
+    assert full.statement["schema"] == "wattproof-receipt/1"
+    assert all(found["message"] for found in full.verdicts.values())
+
+
+async def test_garbage_with_two_dots_is_reported_not_raised(installation: Installation) -> None:
+    async with installation.open() as deps:
+        result = await verify(deps, "a.b.c")
+    assert result.outcome == "failed"
+    assert result.provenance.region_scope == "unstated"
+    assert result.reasons["provenance"] == "the receipt could not be read"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "",
+        "r_short",
+        "r_" + "a" * 26,
+        "{not json",
+        "[1]",
+        {"environment_impact": {}},
+        {"jws": 7},
+        {"jws": "a.b.c", "x": 1},
+    ],
+)
+async def test_what_is_no_receipt_is_refused_with_what_would_work(
+    installation: Installation, nonsense: str | dict[str, Any]
+) -> None:
+    async with installation.open() as deps:
+        with pytest.raises(InvalidInput, match="give "):
+            await verify(deps, nonsense)
+    assert not installation.home.exists()
+
+
+async def test_a_malformed_proof_names_its_field(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        with pytest.raises(InvalidInput, match="root_hex"):
+            await verify(deps, {"jws": view["jws"], "inclusion": {**view["inclusion"], "root_hex": "zz"}})
