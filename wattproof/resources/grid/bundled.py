@@ -5,7 +5,9 @@ An annual average is always `temporal_match: fallback`, whatever the date of the
 
 from __future__ import annotations
 
+import functools
 import math
+import time
 from datetime import UTC, datetime
 
 from wattproof.methodology.errors import InvalidInput
@@ -14,7 +16,7 @@ from wattproof.resources.grid.reading import Reading
 
 __all__ = ["annual_reading", "reading_for", "unknown_reading"]
 
-_YEAR_9999 = 253_402_300_799
+_YEAR_3000 = 32_503_680_000
 
 
 def annual_reading(zone: str, requested_at: float) -> Reading:
@@ -81,10 +83,10 @@ def _reading(
     renewable_ratio_bps: int | None = None,
     carbon_free_ratio_bps: int | None = None,
 ) -> Reading:
-    if not (math.isfinite(requested_at) and 0 <= requested_at <= _YEAR_9999):
-        raise InvalidInput("requested_at", f"is {requested_at!r}", "give Unix seconds from 1970 to 9999")
-    asked = datetime.fromtimestamp(int(requested_at), UTC)
-    observed = datetime(row.year, 1, 1, tzinfo=UTC)
+    if not (math.isfinite(requested_at) and 0 <= requested_at < _YEAR_3000):
+        raise InvalidInput("requested_at", f"is {requested_at!r}", "give Unix seconds from 1970 to 3000")
+    asked_s = int(requested_at)
+    observed_s, observed_at = _start_of(row.year)
     low, high = bounds or (None, None)
     return Reading(
         value_gco2e_per_kwh=value,
@@ -92,9 +94,9 @@ def _reading(
         basis="average",
         factor_scope="lifecycle",
         accounting="consumption",
-        observed_at=_rfc3339(observed),
-        requested_at=_rfc3339(asked),
-        age_minutes=max(0, int((asked - observed).total_seconds()) // 60),
+        observed_at=observed_at,
+        requested_at=_rfc3339(asked_s),
+        age_minutes=max(0, (asked_s - observed_s) // 60),
         temporal_match="fallback",
         evidence="annual" if bounds is None else "mixture",
         source=row.source_id,
@@ -107,6 +109,11 @@ def _reading(
     )
 
 
-def _rfc3339(moment: datetime) -> str:
-    # strftime("%Y") does not pad years below 1000 on every platform; isoformat does.
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+@functools.cache
+def _start_of(year: int) -> tuple[int, str]:
+    start_s = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    return start_s, _rfc3339(start_s)
+
+
+def _rfc3339(unix_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_s))
