@@ -129,10 +129,10 @@ def _prepared(method: Method, constants: Constants, boundary: Boundary) -> Prepa
     return method.prepare(constants.numbers, boundary)
 
 
-def factor_operand(name: str, unit: str) -> Operand:
-    """The operand `name` from the edition's table of factors."""
+def factor_operand(name: str, unit: str, factor: str | None = None) -> Operand:
+    """The operand `name` from the edition's table of factors, where it is called `factor` (by default the same)."""
     table = read_edition("wattproof/factors.json")
-    return Operand.of(name, table["factors"][name]["value"], unit, table["source_id"])
+    return Operand.of(name, table["factors"][factor or name]["value"], unit, table["source_id"])
 
 
 def token_operands(activity: Activity) -> tuple[Operand, ...]:

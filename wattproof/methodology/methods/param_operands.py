@@ -84,7 +84,7 @@ def _deployment_constants(
             *_pue_operands(pue, pue_source),
             *_batch_operands(batch),
             *_hardware_operands(hardware),
-            *(factor_operand(name, OPERAND_UNITS[name]) for name in assumptions),
+            *(_assumption(name) for name in assumptions),
             _operand("generates", float(workload is Workload.CHAT), "workload"),
             _operand("intensity_gco2e_per_kwh", intensity.gco2e_per_kwh, intensity.source_id),
             _operand("sigma_ln_intensity", intensity.sigma_ln, intensity.source_id),
@@ -96,9 +96,8 @@ def _operand(name: str, number: float, source_id: str) -> Operand:
     return Operand.of(name, number, OPERAND_UNITS[name], source_id)
 
 
-def _assumption(name: str, factor: str) -> Operand:
-    table = read_edition("wattproof/factors.json")
-    return _operand(name, table["factors"][factor]["value"], table["source_id"])
+def _assumption(name: str, factor: str | None = None) -> Operand:
+    return factor_operand(name, OPERAND_UNITS[name], factor)
 
 
 @cache
@@ -129,13 +128,13 @@ def _model_operands(model: Model) -> tuple[Operand, ...]:
 
 def _pue_operands(pue: float | None, pue_source: str | None) -> tuple[Operand, ...]:
     if pue is None:
-        return _assumption("pue", "pue"), _assumption("sigma_ln_pue", "sigma_ln_pue_assumed")
+        return _assumption("pue"), _assumption("sigma_ln_pue", "sigma_ln_pue_assumed")
     return _operand("pue", pue, pue_source or "caller"), _assumption("sigma_ln_pue", "sigma_ln_pue_stated")
 
 
 def _batch_operands(batch: float | None) -> tuple[Operand, ...]:
     if batch is None:
-        return _assumption("batch", "batch"), _assumption("sigma_ln_batch", "sigma_ln_batch")
+        return _assumption("batch"), _assumption("sigma_ln_batch")
     return _operand("batch", batch, "caller"), _operand("sigma_ln_batch", 0.0, "caller")
 
 
