@@ -28,17 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve_stdio() -> int:
-    if sys.stdin.isatty():
-        sys.stderr.write(
-            "wattproof: serving MCP over stdin and stdout; an MCP host normally starts this. Ctrl-C stops.\n"
-            "To try it here: wattproof demo. To add it to a host: wattproof install --help. All commands: --help.\n"
-        )
-        sys.stderr.flush()
     from wattproof.methodology.errors import WattproofError
+    from wattproof.server.open import serve_stdio
 
     try:
-        from wattproof.server.open import serve_stdio
-
         serve_stdio(os.environ)
     except WattproofError as error:
         sys.stderr.write(f"wattproof: {error}\n")

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["arguments", "call", "print_result", "read_receipt", "read_text"]
 
 _MAX_FILE_BYTES = 1 << 20
+_REPEATED = ("zones", "exclude_zones", "providers", "exclude_providers", "tags", "methods")
+"""Arguments that are lists, and whose options are in the singular and may be repeated."""
 
 _A = TypeVar("_A", bound="Arguments")
 _R = TypeVar("_R", bound="Result")
+_T = TypeVar("_T")
+_G = TypeVar("_G")
 
 
 def arguments(kind: type[_A], /, **fields: Any) -> _A:
@@ -36,10 +40,13 @@ def arguments(kind: type[_A], /, **fields: Any) -> _A:
         return kind(**{name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise InvalidInput(
-            option, f"is {_shown(first['input'])}", first["msg"][:1].lower() + first["msg"][1:]
-        ) from error
+        fix = first["msg"].replace("Input should", "it should").removeprefix("Value error, ")
+        raise InvalidInput(_option(str(first["loc"][0])), f"is {_shown(first['input'])}", fix) from error
+
+
+def _option(field: str) -> str:
+    singular = field.removesuffix("s") if field in _REPEATED else field
+    return "--" + singular.replace("_", "-")
 
 
 def _shown(value: object) -> str:
@@ -47,13 +54,14 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def call(tool: Callable[[_A, Deps], Awaitable[_R]], given: _A) -> _R:
+def call(tool: Callable[[_G, Deps], Awaitable[_T]], given: _G) -> _T:
+    """What `tool` returns for `given`, with the outside world of this installation's settings."""
     import anyio
 
     return anyio.run(_with_deps, tool, given)
 
 
-async def _with_deps(tool: Callable[[_A, Deps], Awaitable[_R]], given: _A) -> _R:
+async def _with_deps(tool: Callable[[_G, Deps], Awaitable[_T]], given: _G) -> _T:
     from wattproof.server.open import open_deps
     from wattproof.server.settings import load_settings
 
@@ -62,6 +70,7 @@ async def _with_deps(tool: Callable[[_A, Deps], Awaitable[_R]], given: _A) -> _R
 
 
 def print_result(result: _R, brief: Callable[[_R], str], as_json: bool) -> None:
+    """The result as the tool's structured content, or in words."""
     if as_json:
         print_json(result.structured())
     else:
@@ -69,6 +78,7 @@ def print_result(result: _R, brief: Callable[[_R], str], as_json: bool) -> None:
 
 
 def read_text(given: str | None) -> str | None:
+    """An option's text; `-` stands for stdin."""
     return sys.stdin.read() if given == "-" else given
 
 
@@ -92,12 +102,19 @@ def read_receipt(given: str, jwks: Path | None, proof: Path | None) -> str | dic
 def _receipt_text(given: str) -> str:
     if given == "-":
         return sys.stdin.read(_MAX_FILE_BYTES).strip()
-    if Path(given).is_file():
+    if _is_file(given):
         return _read("RECEIPT", Path(given)).strip()
     looks_like_a_path = "/" in given or "\\" in given or given.endswith((".jws", ".json", ".txt"))
     if looks_like_a_path and not given.startswith("{"):
         raise InvalidInput("RECEIPT", f"{given!r} does not exist", "give a file, a receipt id, a JWS, or - for stdin")
     return given
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except OSError:  # a JWS is longer than any name can be
+        return False
 
 
 def _read(option: str, path: Path) -> str:

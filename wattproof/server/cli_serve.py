@@ -22,6 +22,9 @@ def serve(
     http: Annotated[bool, typer.Option("--http", help="Streamable HTTP instead of stdin and stdout.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8321,
+    called: Annotated[
+        list[str] | None, typer.Option(help="A further name (or name:port) by which clients call it; may be repeated.")
+    ] = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="No bearer token; loopback only, and keyed providers cannot be run.")
     ] = False,
@@ -35,7 +38,7 @@ def serve(
     from wattproof.server.listen import serve_http
     from wattproof.server.settings import load_settings
 
-    serve_http(load_settings(os.environ), host, port, authenticated=not no_auth, say=say)
+    serve_http(load_settings(os.environ), host, port, authenticated=not no_auth, say=say, called=called or ())
 
 
 def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
@@ -50,5 +53,5 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the results
         print_json(outcome.structured)
     else:
         print_text(outcome.text)
-    if not outcome.real_inference:
-        raise typer.Exit(4)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("estimate")(estimate)
     app.command("summary")(summary)
+    app.command("receipt")(receipt)
     app.command("verify")(verify)
     methods = typer.Typer(help="The named methods that turn a request into figures.", invoke_without_command=True)
     methods.callback()(methods_list)
@@ -95,6 +96,28 @@ def summary(
         detail="full" if full else None,
     )
     print_result(call(summarize_ledger, given), brief, as_json)
+
+
+def receipt(
+    receipt_id: Annotated[str, typer.Argument(help="Receipt id, as `run` printed it.")],
+    jws: Annotated[bool, typer.Option("--jws", help="Only the signed receipt.")] = False,
+    proof: Annotated[bool, typer.Option("--proof", help="Only the inclusion proof.")] = False,
+) -> None:
+    """Print a receipt of this ledger with its inclusion proof, for whoever is to check it."""
+    from wattproof.methodology.errors import InvalidInput
+    from wattproof.tools.views import receipt_view
+
+    if jws and proof:
+        raise InvalidInput("--proof", "is given together with --jws", "give one of them, or neither for both")
+    view = call(receipt_view, receipt_id)
+    if view is None:
+        raise InvalidInput(
+            "RECEIPT_ID", f"{receipt_id[:40]!r} is not in this ledger", "give an id that run printed here"
+        )
+    if jws:
+        print_text(view["jws"] or "")
+    else:
+        print_json(view["inclusion"] if proof else view)
 
 
 def verify(

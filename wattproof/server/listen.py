@@ -6,7 +6,7 @@ import errno
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from wattproof.methodology.errors import InvalidInput
@@ -15,10 +15,21 @@ from wattproof.server.settings import Settings
 __all__ = ["bind", "is_loopback", "serve_http"]
 
 _MIN_TOKEN_CHARACTERS = 16
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
 
 
-def serve_http(settings: Settings, host: str, port: int, *, authenticated: bool, say: Callable[[str], None]) -> None:
+def serve_http(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    authenticated: bool,
+    say: Callable[[str], None],
+    called: Sequence[str] = (),
+) -> None:
     """Serve until stopped; `say` tells the operator the address and the token.
+
+    `called` are the further names (with a port or without) by which clients call this server.
 
     Raises:
         InvalidInput: --no-auth on an address that others can reach, a port in use, an address that is not ours.
@@ -28,7 +39,9 @@ def serve_http(settings: Settings, host: str, port: int, *, authenticated: bool,
     token = _token(settings) if authenticated else None
     with bind(host, port) as listener:
         _announce(settings, listener, host, token, say)
-        _run(settings, listener, host, token)
+        if host.strip("[]") in _EVERY_ADDRESS and not called:
+            say("Clients elsewhere are refused until --called NAME says by which name they call this server.")
+        _run(settings, listener, host, token, called)
 
 
 def is_loopback(host: str) -> bool:
@@ -88,7 +101,7 @@ def _announce(
         say("This address can be reached from outside and the connection is not encrypted; put TLS in front.")
 
 
-def _run(settings: Settings, listener: socket.socket, host: str, token: str | None) -> None:
+def _run(settings: Settings, listener: socket.socket, host: str, token: str | None, called: Sequence[str]) -> None:
     import uvicorn
 
     from wattproof.server.app import build_server
@@ -98,7 +111,8 @@ def _run(settings: Settings, listener: socket.socket, host: str, token: str | No
     keyed = token is not None
     server = build_server(partial(open_deps, settings, allow_keyed_runs=keyed))
     port = listener.getsockname()[1]
-    app = build_http_app(server, token=token, host=host, port=port, allow_keyed_runs=keyed)
+    names = [*called, *(f"{name}:{port}" for name in called if ":" not in name)]
+    app = build_http_app(server, token=token, host=host, port=port, allow_keyed_runs=keyed, allowed_hosts=names)
     config = uvicorn.Config(
         app, http="h11", ws="none", lifespan="on", log_level="warning", timeout_graceful_shutdown=10
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,25 +19,44 @@ if TYPE_CHECKING:
     from wattproof.resources.runs import RunDeps
     from wattproof.tools.deps import Deps
 
-__all__ = ["LOG_ID", "jwks_path", "ledger_exists", "open_deps", "open_existing_ledger", "serve_stdio"]
+__all__ = ["LOG_ID", "LocalServers", "jwks_path", "ledger_exists", "open_deps", "open_existing_ledger", "serve_stdio"]
+
+LocalServers = tuple[tuple[str, str], ...]
 
 LOG_ID = "local"
 """The one log of an installation without tenants."""
+
+_AT_A_TERMINAL = (
+    "wattproof: serving MCP over stdin and stdout; an MCP host normally starts this. Ctrl-C stops.\n"
+    "To try it here: wattproof demo. To add it to a host: wattproof install --help. All commands: --help.\n"
+)
 
 _T = TypeVar("_T")
 
 
 def serve_stdio(environ: Mapping[str, str]) -> None:
-    """Serve MCP over stdin and stdout until stdin ends."""
+    """Serve MCP over stdin and stdout until stdin ends; to a person at a terminal, say so on stderr.
+
+    Raises:
+        InvalidInput, KeyUnusable: a setting is wrong; nothing was served.
+    """
+    settings = load_settings(environ)
+    if sys.stdin.isatty():
+        sys.stderr.write(_AT_A_TERMINAL)
+        sys.stderr.flush()
     from wattproof.server.app import build_server
 
-    settings = load_settings(environ)
     build_server(partial(open_deps, settings)).run("stdio")
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings, *, allow_keyed_runs: bool = True) -> AsyncGenerator[Deps, None]:
-    """What the tools may touch. Opens nothing itself; closes on leaving whatever was opened meanwhile."""
+async def open_deps(
+    settings: Settings, *, allow_keyed_runs: bool = True, local_servers: LocalServers | None = None
+) -> AsyncGenerator[Deps, None]:
+    """What the tools may touch. Opens nothing itself; closes on leaving whatever was opened meanwhile.
+
+    `local_servers` are the (provider, base URL) pairs of model servers to look for on this machine; None: the usual.
+    """
     from wattproof.tools.deps import Deps
 
     async with AsyncExitStack() as stack:
@@ -45,7 +65,7 @@ async def open_deps(settings: Settings, *, allow_keyed_runs: bool = True) -> Asy
             environ=settings.environ,
             home=settings.home,
             log_id=LOG_ID,
-            deployments=_once(lambda: _deployments(settings)),
+            deployments=_once(lambda: _deployments(settings, local_servers)),
             ledger=_once(lambda: _open_ledger(settings, stack)),
             runs=_once(lambda: _open_runs(settings, stack, deps)),
             default_zone=settings.zone,
@@ -106,15 +126,15 @@ async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
     return ledger
 
 
-async def _deployments(settings: Settings) -> tuple[Deployment, ...]:
+async def _deployments(settings: Settings, local_servers: LocalServers | None) -> tuple[Deployment, ...]:
     """The catalogue, the embedded model, and the model servers that answer on this machine."""
     from wattproof.resources.providers import load_catalogue
     from wattproof.resources.providers.embedded import deployment
-    from wattproof.resources.providers.local import probe_local
+    from wattproof.resources.providers.local import LOCAL_SERVERS, probe_local
     from wattproof.resources.providers.transport import open_client
 
     async with open_client() as client:
-        local = await probe_local(client, settings.environ)
+        local = await probe_local(client, settings.environ, LOCAL_SERVERS if local_servers is None else local_servers)
     return (*load_catalogue(), deployment(settings.zone), *local)
 
 

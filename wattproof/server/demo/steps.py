@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wattproof.methodology.errors import UpstreamError
 from wattproof.server.demo.text import real_text, unreal_text
-from wattproof.server.open import open_deps
+from wattproof.server.open import LocalServers, open_deps
 
 if TYPE_CHECKING:
     from wattproof.resources.providers.records import Deployment
@@ -32,12 +32,22 @@ class DemoOutcome:
     """What the demo found: its text, and each tool's structured content under the tool's step."""
 
     real_inference: bool
+    established: bool
     text: str
     structured: dict[str, Any]
 
+    @property
+    def exit_code(self) -> int:
+        """0 for a real run whose receipt holds, 1 where it does not hold, 4 for no real inference."""
+        if not self.real_inference:
+            return 4
+        return 0 if self.established else 1
 
-async def run_demo(settings: Settings) -> DemoOutcome:
+
+async def run_demo(settings: Settings, local_servers: LocalServers | None = None) -> DemoOutcome:
     """Run the demo in this home. A model on this machine only: the embedded one, else a local server that answers.
+
+    `local_servers` are the (provider, base URL) pairs to look for; None: the usual ports.
 
     Raises:
         LedgerError, KeyUnusable: the home cannot be used.
@@ -45,14 +55,14 @@ async def run_demo(settings: Settings) -> DemoOutcome:
     from wattproof.resources.providers.embedded import embedded_status
 
     status = embedded_status(settings.environ)
-    problem = None if status.available else status.reason or "the embedded model is not available"
-    async with open_deps(settings) as deps:
+    problem = None if status.available else status.reason or "it is not available"
+    async with open_deps(settings, local_servers=local_servers) as deps:
         for deployment in await _models_here(deps, embedded=status.available):
             try:
                 return await _real(deps, deployment, problem, status.fix)
             except UpstreamError as error:
-                problem = problem or f"{deployment.id}: {error}"
-        return await _unreal(deps, problem or "no model runs on this machine", status.fix)
+                problem = problem or str(error)
+        return await _unreal(deps, problem or "it is not available", status.fix)
 
 
 def shipped_receipt() -> dict[str, Any]:
@@ -66,9 +76,13 @@ def shipped_receipt() -> dict[str, Any]:
 
 
 async def _models_here(deps: Deps, *, embedded: bool) -> list[Deployment]:
-    local = [deployment for deployment in await deps.deployments() if deployment.local]
-    local.sort(key=lambda deployment: deployment.protocol != "embedded")
-    return [deployment for deployment in local if embedded or deployment.protocol != "embedded"]
+    """Local deployments whose model has known parameters, the embedded one first."""
+    from wattproof.methodology.models import all_model_ids
+
+    known = set(all_model_ids())
+    local = [row for row in await deps.deployments() if row.local and row.model in known]
+    local.sort(key=lambda row: row.protocol != "embedded")
+    return [row for row in local if embedded or row.protocol != "embedded"]
 
 
 async def _real(deps: Deps, deployment: Deployment, problem: str | None, fix: str | None) -> DemoOutcome:
@@ -98,6 +112,7 @@ async def _real(deps: Deps, deployment: Deployment, problem: str | None, fix: st
     summary = await summarize_ledger(SummaryArgs(), deps)
     return DemoOutcome(
         real_inference=True,
+        established=verify.outcome == "established",
         text=real_text(QUESTION, estimate, run, verify, summary, note=_note(problem, fix)),
         structured={
             "outcome": "real_inference",
@@ -131,6 +146,7 @@ async def _unreal(deps: Deps, problem: str, fix: str | None) -> DemoOutcome:
     verify = await verify_receipt(VerifyArgs(receipt=shipped_receipt()), deps)
     return DemoOutcome(
         real_inference=False,
+        established=False,
         text=unreal_text(estimate, run, verify, note=_note(problem, fix)),
         structured={
             "outcome": "no_real_inference",
@@ -147,4 +163,5 @@ async def _unreal(deps: Deps, problem: str, fix: str | None) -> DemoOutcome:
 def _note(problem: str | None, fix: str | None) -> str | None:
     if problem is None:
         return None
-    return f"The embedded model cannot run: {problem}." + (f" To fix it: {fix}" if fix else "")
+    told = f"The embedded model cannot run: {problem.rstrip('.')}."
+    return told if fix is None else f"{told} Fix: {fix.removeprefix('run: ').rstrip('.')}."

@@ -54,7 +54,7 @@ def unreal_text(estimate: EstimateResult, run: RunResult, verify: VerifyResult, 
         ("route", f"Dry run under 100 gCO2e/kWh, nothing was sent. {_route(run)}"),
         ("answer", "none: no real inference. No model runs here and an answer is never made up."),
         ("verify", f"A receipt that ships with wattproof: {_verdicts(verify)}"),
-        ("next", "wattproof embedded install, then wattproof demo; or start Ollama, vLLM or llama.cpp"),
+        ("next", "apply the fix above, or start Ollama, vLLM or llama.cpp; then: wattproof demo"),
     )
 
 
