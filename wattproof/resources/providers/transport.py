@@ -32,7 +32,7 @@ def open_client() -> httpx2.AsyncClient:
 
 
 def open_loopback_client() -> httpx2.AsyncClient:
-    """A client for servers on this machine only: it reads no certificates and no proxy settings, so it opens at once."""
+    """A client for servers on this machine only: opens at once, for it reads no certificates and no proxy settings."""
     import httpx2
 
     return httpx2.AsyncClient(follow_redirects=False, trust_env=False, verify=_trusting_nobody())
