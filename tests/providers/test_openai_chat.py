@@ -98,6 +98,24 @@ async def test_unread_upstream_fields_pass_through_but_never_replace_ours(
     assert (body["model"], body["stream"]) == ("openai/gpt-oss-120b", True)
 
 
+async def test_tools_and_a_response_format_are_sent_as_they_are(
+    client: httpx2.AsyncClient, fake_provider: FakeProvider
+) -> None:
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+    request = ChatRequest(REQUEST.messages, 64, response_format={"type": "json_object"}, tools=(tool,))
+    await ask(client, fake_provider, request=request)
+    body = fake_provider.received[0].body
+    assert (body["tools"], body["response_format"]) == ([tool], {"type": "json_object"})
+
+
+async def test_a_message_that_is_no_json_is_refused_before_anything_is_sent(
+    client: httpx2.AsyncClient, fake_provider: FakeProvider
+) -> None:
+    request = ChatRequest(({"role": "user", "content": "\ud800"},), 64)
+    error = await failure(client, fake_provider, "ok", request=request)
+    assert (error.reason, error.retryable, fake_provider.received) == ("bad_request", False, [])
+
+
 @pytest.mark.parametrize("mode", ["no_usage", "zero_usage"])
 async def test_usage_that_is_not_stated_is_counted_and_marked(
     mode: str, client: httpx2.AsyncClient, fake_provider: FakeProvider

@@ -33,8 +33,6 @@ __all__ = ["EmbeddedServer"]
 
 _CHILD = Path(__file__).with_name("embedded_child.py")
 _START_AT_MOST_S = 60.0
-_CONTROL_AT_MOST_S = 5.0
-_STOP_AT_MOST_S = 5.0
 _MAX_CONTROL_BYTES = 65_536
 # 135M parameters gain nothing beyond a few threads, and a CPU quota often hides behind many cores.
 _MAX_THREADS = 4
@@ -60,7 +58,8 @@ class EmbeddedServer:
     """llama.cpp's server in a child process, on a random loopback port behind a random key.
 
     Starts at the first `started` (or on entering `async with`), and again if the child has died. Closing its standard
-    input ends it, so it never outlives this process, however this process ends.
+    input ends it, so it never outlives this process, however this process ends. A child that does not react within
+    `patience_s` is killed.
     """
 
     def __init__(
@@ -69,9 +68,11 @@ class EmbeddedServer:
         *,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         cores: int | None = None,
+        patience_s: float = 5.0,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._random_bytes = random_bytes
+        self._patience_s = patience_s
         self._threads = min(max((cores or os.cpu_count() or 1) - 1, 1), _MAX_THREADS)
         self._starting = anyio.Lock()
         self._asking = anyio.Lock()
@@ -119,7 +120,7 @@ class EmbeddedServer:
         # Shielded: an answer left unread would be taken for the next one's.
         with anyio.CancelScope(shield=True):
             async with self._asking:
-                with anyio.move_on_after(_CONTROL_AT_MOST_S):
+                with anyio.move_on_after(self._patience_s):
                     answer = await self._ask("cpu")
         if answer is None:
             await self.aclose()
@@ -194,7 +195,7 @@ class EmbeddedServer:
             # Where the pipe is broken the child is dead already, which is what was wanted.
             with contextlib.suppress(anyio.BrokenResourceError, BrokenPipeError, ConnectionResetError):
                 await process.stdin.aclose()
-        with anyio.move_on_after(_STOP_AT_MOST_S):
+        with anyio.move_on_after(self._patience_s):
             await process.wait()
         if process.returncode is None:
             process.kill()
