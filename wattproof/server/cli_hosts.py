@@ -12,20 +12,7 @@ import typer
 
 from wattproof.server.cli_output import print_json, print_text, say
 
-__all__ = ["register"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("install")(install)
-    embedded = typer.Typer(help="The embedded model, SmolLM2-135M: real inference with no key and no network.")
-    embedded.callback()(_embedded)
-    embedded.command("install")(embedded_install)
-    app.add_typer(embedded, name="embedded")
-
-
-def _embedded() -> None:
-    """The embedded model, SmolLM2-135M: real inference with no key and no network."""
+__all__ = ["embedded_install", "install"]
 
 
 def install(

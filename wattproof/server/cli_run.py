@@ -11,7 +11,7 @@ import typer
 from wattproof.methodology.errors import InvalidInput
 from wattproof.server.cli_call import arguments, call, print_result, read_text
 
-__all__ = ["register"]
+__all__ = ["run"]
 
 _LIMITS = "Hard limits"
 _RECORD = "The record"
@@ -23,11 +23,6 @@ def _limit(text: str) -> Any:
 
 def _record(text: str, *names: str) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=_RECORD)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("run")(run)
 
 
 def run(

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
+from wattproof.methodology.errors import InvalidInput
 from wattproof.server.cli_output import print_json, print_text, say
 
-__all__ = ["register"]
+__all__ = ["demo", "serve"]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("serve")(serve)
-    app.command("demo")(demo)
+DEFAULT_PORT = 8321
 
 
 def serve(
     http: Annotated[bool, typer.Option("--http", help="Streamable HTTP instead of stdin and stdout.")] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8321,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless given.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help=f"Port to listen on; {DEFAULT_PORT} unless given, 0 for a free one."),
+    ] = None,
     called: Annotated[
         list[str] | None, typer.Option(help="A further name (or name:port) by which clients call it; may be repeated.")
     ] = None,
@@ -30,15 +30,24 @@ def serve(
     ] = False,
 ) -> None:
     """Serve MCP over stdin and stdout, or with --http over streamable HTTP behind a bearer token."""
-    if not http:
-        from wattproof.server.open import serve_stdio
+    if http:
+        from wattproof.server.listen import serve_http
+        from wattproof.server.settings import load_settings
 
-        serve_stdio(os.environ)
+        serve_http(
+            load_settings(os.environ),
+            host or "127.0.0.1",
+            DEFAULT_PORT if port is None else port,
+            authenticated=not no_auth,
+            say=say,
+            called=called or (),
+        )
         return
-    from wattproof.server.listen import serve_http
-    from wattproof.server.settings import load_settings
+    if no_auth or called or host is not None or port is not None:
+        raise InvalidInput("--http", "is missing", "the other options of serve are for HTTP; add --http")
+    from wattproof.server.open import serve_stdio
 
-    serve_http(load_settings(os.environ), host, port, authenticated=not no_auth, say=say, called=called or ())
+    serve_stdio(os.environ)
 
 
 def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:

@@ -12,23 +12,9 @@ from wattproof.server.cli_output import print_json, print_text, say
 if TYPE_CHECKING:
     from wattproof.resources.ledger import FsckReport
 
-__all__ = ["register"]
+__all__ = ["doctor", "keys", "ledger_fsck"]
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("doctor")(doctor)
-    app.command("keys")(keys)
-    ledger = typer.Typer(help="The append-only store of what was run.", no_args_is_help=True)
-    ledger.callback()(_ledger)
-    ledger.command("fsck")(ledger_fsck)
-    app.add_typer(ledger, name="ledger")
-
-
-def _ledger() -> None:
-    """The append-only store of what was run."""
 
 
 def doctor(as_json: JsonFlag = False) -> None:

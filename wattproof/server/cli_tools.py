@@ -10,24 +10,11 @@ import typer
 from wattproof.server.cli_call import arguments, call, print_result, read_receipt, read_text
 from wattproof.server.cli_output import print_json, print_text
 
-__all__ = ["register"]
+__all__ = ["estimate", "methods_list", "methods_show", "receipt", "summary", "verify"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the tool's structured content.")]
 Full = Annotated[bool, typer.Option("--full", help="Everything that the result rests on (detail=full).")]
 Tokens = Annotated[int | None, typer.Option(help="A count of tokens.", metavar="TOKENS")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("estimate")(estimate)
-    app.command("summary")(summary)
-    app.command("receipt")(receipt)
-    app.command("verify")(verify)
-    methods = typer.Typer(help="The named methods that turn a request into figures.", invoke_without_command=True)
-    methods.callback()(methods_list)
-    methods.command("list")(methods_list)
-    methods.command("show")(methods_show)
-    app.add_typer(methods, name="methods")
 
 
 def estimate(

@@ -77,9 +77,10 @@ def _home(settings: Settings) -> Check:
     home = settings.home
     if not home.exists():
         parent = next(folder for folder in home.parents if folder.exists())
-        if os.access(parent, os.W_OK):
+        if parent.is_dir() and os.access(parent, os.W_OK):
             return Check("home", "ok", f"{home} (not made yet; the first run makes it)")
-        return Check("home", "fail", f"{home} cannot be made: {parent} is read-only", "Set WATTPROOF_HOME.")
+        obstacle = "is read-only" if parent.is_dir() else "is not a folder"
+        return Check("home", "fail", f"{home} cannot be made: {parent} {obstacle}", "Set WATTPROOF_HOME.")
     if not home.is_dir():
         return Check("home", "fail", f"{home} is not a folder", "Move it away or set WATTPROOF_HOME.")
     if not os.access(home, os.W_OK):

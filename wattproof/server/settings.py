@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,12 +105,14 @@ def _home(environ: Mapping[str, str]) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise InvalidInput(str(path), f"cannot be read ({error.strerror})", "make it readable or remove it") from error
     if len(raw) > _MAX_FILE_BYTES:
         raise InvalidInput(str(path), f"has {len(raw)} bytes", f"keep it under {_MAX_FILE_BYTES}")
+    import tomllib
+
     try:
         return tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
