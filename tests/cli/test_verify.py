@@ -58,7 +58,7 @@ def test_an_altered_receipt_exits_1(wattproof: Wattproof, receipt: str, tmp_path
         (("receipt.jws", "--jwks", "receipt.jws"), "--jwks is not JSON"),
         (("receipt.jws", "--proof", "missing.json"), "--proof"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+    ids=["unknown id", "missing file", "keys that are no JSON", "missing proof"],
 )
 def test_what_is_no_receipt_exits_2(wattproof: Wattproof, arguments: tuple[str, ...], said: str) -> None:
     done = wattproof("verify", *arguments)

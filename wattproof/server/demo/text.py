@@ -75,12 +75,15 @@ def _cut(answer: str) -> str:
 
 
 def _route(run: RunResult) -> str:
-    place, decision = f"{run.provider_id}, {run.grid['zone']}", run.decision
+    zone = run.grid["zone"]
+    shown = "zone unknown (set WATTPROOF_ZONE)" if zone.startswith("unknown:") else zone
+    where = " on this machine, no key needed" if run.provider_id == "embedded" else ""
+    place, decision = f"{run.provider_id}{where}, {shown}", run.decision
     if decision is None:
         return f"{place}."
     excluded = ", ".join(f"{count} {code.replace('_', ' ')}" for code, count in decision["excluded"].items())
     decided = decision["decided_by"]
-    why = "it is the only one left" if decided == "only candidate" else f"{decided} decided"
+    why = "no other was left to choose" if decided == "only candidate" else f"{decided} decided"
     others = f" Excluded: {excluded}." if excluded else ""
     return f"{place}: {decision['allowed']} of {decision['candidates']} candidates allowed; {why}.{others}"
 
