@@ -15,7 +15,7 @@ from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger import Settled
 from wattproof.resources.providers import ChatDelta
 from wattproof.resources.receipts import exit_code, keys_from_jwks, verify_receipt
-from wattproof.resources.routing import Policy
+from wattproof.resources.routing import HealthBook, Policy
 from wattproof.resources.runs import RunSettled, execute
 from wattproof.resources.runs.shielded import shielded
 
@@ -163,6 +163,7 @@ async def test_cancelled_after_a_try_that_spent_settles_that(bench: Bench) -> No
                 scope.cancel()
     entry = await settled(bench)
     assert (entry.draft.status, entry.draft.usage) == ("cancelled", SO_FAR)
+    assert await bench.states() == [("one", "failed", "cut_stream")]
     await bench.sound()
 
 
@@ -175,14 +176,23 @@ async def test_a_cancelled_run_is_replayed_as_such(bench: Bench) -> None:
     assert len(bench.provider.received) == 1
 
 
-async def test_a_cancellation_at_any_moment_leaves_a_sound_ledger_and_no_open_try(bench: Bench) -> None:
-    bench.provider.script("slow_headers")
+@pytest.mark.parametrize("modes", [("slow_headers",), ("cut_mid", "500", "429", "ok")])
+async def test_a_cancellation_at_any_moment_leaves_a_sound_ledger_and_no_open_try(
+    bench: Bench, modes: tuple[str, ...]
+) -> None:
+    bench.deps = replace(bench.deps, retry=replace(bench.deps.retry, pause_s=0.001))
     bench.provider.slow_s = 0.004
     for number in range(40):
-        with anyio.move_on_after(number * 0.0008):
+        bench.provider.script(*modes)
+        bench.deps = replace(bench.deps, health=HealthBook())
+        with anyio.move_on_after(number * 0.0015):
             await bench.run(bench.request(f"r{number}"))
     for number in range(40):
-        assert {state for _, state, _ in await bench.states(f"r{number}")} <= {"settled", "cancelled"}
+        tries = await bench.ledger.attempts("local", f"r{number}")
+        entry = await bench.ledger.get("local", request_id=f"r{number}")
+        assert "open" not in {tried.state for tried in tries}
+        spent = sum(tried.usage.total_tokens for tried in tries if tried.usage is not None)
+        assert spent == (0 if entry is None else entry.draft.usage.total_tokens)
     await bench.sound()
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
-from wattproof.methodology.errors import RoutingError, Unavailable, UpstreamError
+from wattproof.methodology.errors import LedgerLocked, RoutingError, Unavailable, UpstreamError
 from wattproof.methodology.quantity import Usage
+from wattproof.resources.ledger import open_ledger
 from wattproof.resources.providers.embedded import deployment as embedded_deployment
 from wattproof.resources.receipts import keys_from_jwks, parse, verify_receipt
 from wattproof.resources.routing import HealthBook, Policy
@@ -214,3 +218,38 @@ async def test_alone_it_says_what_would_help(bench: Bench) -> None:
     bench.deps = replace(bench.deps, catalogue=(embedded_deployment("FR"),))
     with pytest.raises(Unavailable, match="wattproof embedded install"):
         await bench.run(bench.request(model="smollm2-135m-instruct"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="holds the lock by flock")
+async def test_a_ledger_that_is_locked_when_the_answer_comes_is_waited_for(bench: Bench) -> None:
+    import fcntl
+
+    bench.provider.script("slow_headers")
+    bench.provider.slow_s = 0.5
+    ledger = open_ledger(bench.home, clock=time.time, random_bytes=secrets.token_bytes, lock_timeout_s=0.2)
+    async with ledger:
+        bench.deps = replace(bench.deps, ledger=ledger)
+        with (bench.home / "ledger.lock").open("rb+") as lock:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(bench.run)
+                await bench.heard()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                await anyio.sleep(0.8)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+        assert await bench.states() == [("one", "settled", "stop")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="holds the lock by flock")
+async def test_a_ledger_that_is_locked_before_the_call_stops_the_run_unspent(bench: Bench) -> None:
+    import fcntl
+
+    async with open_ledger(
+        bench.home, clock=time.time, random_bytes=secrets.token_bytes, lock_timeout_s=0.05
+    ) as ledger:
+        bench.deps = replace(bench.deps, ledger=ledger)
+        with (bench.home / "ledger.lock").open("rb+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with pytest.raises(LedgerLocked):
+                await bench.run()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    assert bench.provider.received == []

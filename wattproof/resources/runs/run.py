@@ -6,12 +6,12 @@ import base64
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from wattproof.methodology.errors import LedgerError, Unavailable, UpstreamError
+from wattproof.methodology.errors import LedgerError, LedgerLocked, Unavailable, UpstreamError
 from wattproof.methodology.quantity import Quantity, Usage
-from wattproof.resources.ledger.records import AttemptDraft, EntryStatus, Replay
+from wattproof.resources.ledger.records import AttemptDraft, AttemptState, EntryStatus, Replay, Settled
 from wattproof.resources.providers import ChatEnd, usage_so_far
 from wattproof.resources.routing import Candidate
-from wattproof.resources.runs.entry import Outcome, build_entry
+from wattproof.resources.runs.entry import Entry, Outcome, build_entry
 from wattproof.resources.runs.plan import Plan, timestamp
 from wattproof.resources.runs.records import RunDeps, RunRequest, RunSettled
 from wattproof.resources.runs.shielded import shielded
@@ -22,6 +22,8 @@ __all__ = ["Failure", "Run", "failure_code", "new_request_id"]
 # A lease outlives its deadline by this, so that a slow disk never makes a running attempt look abandoned.
 _LEASE_GRACE_S = 60.0
 _LARGEST_RESERVE = 2**53
+# Each waits for the ledger's own deadline.
+_LOCKED_TRIES = 3
 _SALT_BYTES = 32
 _NONCE_BYTES = 16
 _REQUEST_ID_BYTES = 17
@@ -34,8 +36,9 @@ Failure = UpstreamError | Unavailable
 class Run:
     """State of one run.
 
-    `attempt_no` is that of the last try; `sent` says whether its request went out and is not yet accounted for, `parts`
-    and `end` hold what came back. `over` is set once nothing more may be written for this run.
+    `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
+    request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
+    more may be written for this run.
     """
 
     request: RunRequest
@@ -49,6 +52,7 @@ class Run:
     tally: Tally = field(default_factory=Tally)
     attempt_no: int = 0
     attempt_started: float = 0.0
+    is_open: bool = False
     sent: bool = False
     parts: list[str] = field(default_factory=list[str])
     end: ChatEnd | None = None
@@ -101,11 +105,7 @@ class Run:
         usage = None if share is None else share.usage
         retry_after_s = error.retry_after_s if isinstance(error, UpstreamError) else None
         self.deps.health.failed(self.candidate.deployment.id, now_s=self.deps.clock(), retry_after_s=retry_after_s)
-        await shielded(
-            self.deps.ledger.close_attempt(
-                self.deps.log_id, self.request_id, self.attempt_no, "failed", failure_code(error), usage
-            )
-        )
+        await self._close("failed", failure_code(error), usage)
 
     async def settle_completed(self, end: ChatEnd) -> RunSettled:
         """Settle the run with its answer."""
@@ -132,12 +132,9 @@ class Run:
             self._account_for(self.end)
         if self.tally.shares:
             return await self._settle(status, reason, None)
-        if self.attempt_no:
-            state = "cancelled" if status == "cancelled" else "failed"
-            closing = self.deps.ledger.close_attempt(
-                self.deps.log_id, self.request_id, self.attempt_no, state, reason, None
-            )
-            await shielded(closing)
+        self.over = True
+        if self.is_open:
+            await self._close("cancelled" if status == "cancelled" else "failed", reason, None)
         return None
 
     async def _open_attempt(self, candidate: Candidate) -> Replay | None:
@@ -149,7 +146,7 @@ class Run:
         first = self.attempt_no == 0
         self.candidate, self.attempt_no = candidate, opened.attempt_no
         self.attempt_started = self.deps.monotonic()
-        self.sent, self.parts, self.end = False, [], None
+        self.is_open, self.sent, self.parts, self.end = True, False, [], None
         if first and opened.attempt_no > 1:
             await self._add_earlier_tries()
         return None
@@ -176,7 +173,7 @@ class Run:
             )
         )
         self.over = True
-        settled = await shielded(self.deps.ledger.settle(entry.draft, entry.payload, self.attempt_no))
+        settled = await shielded(self._write(entry))
         return RunSettled(
             settled=settled,
             answer=None if end is None else end.text,
@@ -187,6 +184,21 @@ class Run:
             end=end,
             commitment_salt=salt,
         )
+
+    async def _write(self, entry: Entry) -> Settled:
+        """Settle. What was spent is worth waiting for whoever keeps the ledger's lock."""
+        attempt_no = self.attempt_no if self.is_open else None
+        for _ in range(_LOCKED_TRIES - 1):
+            try:
+                return await self.deps.ledger.settle(entry.draft, entry.payload, attempt_no)
+            except LedgerLocked:
+                continue
+        return await self.deps.ledger.settle(entry.draft, entry.payload, attempt_no)
+
+    async def _close(self, state: AttemptState, reason: str, usage: Usage | None) -> None:
+        self.is_open = False
+        ledger = self.deps.ledger
+        await shielded(ledger.close_attempt(self.deps.log_id, self.request_id, self.attempt_no, state, reason, usage))
 
     def _attempt(self, candidate: Candidate) -> AttemptDraft:
         return AttemptDraft(
