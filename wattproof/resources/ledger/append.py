@@ -7,7 +7,7 @@ does not spoil its neighbours.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wattproof.methodology.errors import RequestConflict
@@ -15,7 +15,7 @@ from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
 from wattproof.resources.ledger.rollups import Rollups
-from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, from_row, to_row
+from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, Place, from_row, to_row
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 
@@ -24,6 +24,7 @@ __all__ = ["PayloadBuilder", "Transaction", "append", "find_request"]
 PayloadBuilder = Callable[[str], Mapping[str, Any]]
 """`issued_at` (RFC 3339 UTC) -> the payload to sign. May be called again if a group commit is repeated."""
 
+_GROW = "UPDATE head SET size = ?, frontier = ?, updated_at = ? WHERE log_id = ?"
 _STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
     "completed": "settled",
     "failed": "failed",
@@ -33,10 +34,17 @@ _STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
 
 @dataclass(slots=True)
 class _Log:
-    """A log within one transaction: where it began, and its frontier so far."""
+    """A log within one transaction: its frontier before, the leaves that came since, and their tags as (seq, tag)."""
 
-    first_seq: int
     frontier: Frontier
+    leaves: list[bytes] = field(default_factory=list[bytes])
+    tagged: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    in_operations: bool = False
+
+    @property
+    def next_seq(self) -> int:
+        return self.frontier.size + len(self.leaves)
 
 
 class Transaction:
@@ -60,19 +68,16 @@ class Transaction:
             self.connection.execute("INSERT OR IGNORE INTO log VALUES (?, ?)", (log_id, self.now))
             self.connection.execute("INSERT INTO head VALUES (?, 0, ?, ?)", (log_id, Frontier().to_bytes(), self.now))
         frontier = Frontier() if row is None else Frontier.from_bytes(row[0])
-        self._logs[log_id] = begun = _Log(frontier.size, frontier)
+        self._logs[log_id] = begun = _Log(frontier)
         return begun
 
     def finish(self) -> None:
         """Write the heads and add the new entries to the rollups; the last step before COMMIT."""
         for log_id, log in self._logs.items():
-            if log.frontier.size == log.first_seq:
-                continue
-            self.connection.execute(
-                "UPDATE head SET size = ?, frontier = ?, updated_at = ? WHERE log_id = ?",
-                (log.frontier.size, log.frontier.to_bytes(), self.now, log_id),
-            )
-            self._rollups.add(log_id, log.first_seq, self.now_s)
+            if log.leaves:
+                grown = log.frontier.extend(log.leaves)
+                self.connection.execute(_GROW, (grown.size, grown.to_bytes(), self.now, log_id))
+                self._rollups.add(log_id, log.frontier.size, self.now_s, log.tagged, log.in_operations)
 
 
 def append(
@@ -96,23 +101,24 @@ def append(
     entry = entry_hash(jws)
     log = transaction.log(draft.log_id)
     signature_id = transaction.interning.signature(draft)
-    seq, name = log.frontier.size, receipt_id(entry)
-    placed: dict[str, Any] = {
-        "seq": seq,
-        "recorded_at": transaction.now,
-        "period": draft.occurred_at[:7],
-        # The full hashes are in the receipt, which may be erased; an entry must still say what made its numbers.
-        "method_sha256": signed.get("method_sha256"),
-        "edition_sha256": signed.get("edition_sha256"),
-        "signature_id": signature_id,
-        "dim": transaction.interning.dimension(draft, signature_id),
-        "receipt_id": name,
-        "entry_hash": entry,
-    }
-    _insert(transaction.connection, draft, placed, jws)
+    place = Place(
+        seq=log.next_seq,
+        recorded_at=transaction.now,
+        period=draft.occurred_at[:7],
+        # The receipt states them too, but it may be erased; an entry must still say what made its numbers.
+        method_sha256=signed.get("method_sha256"),
+        edition_sha256=signed.get("edition_sha256"),
+        signature_id=signature_id,
+        dim=transaction.interning.dimension(draft, signature_id),
+        receipt_id=receipt_id(entry),
+        entry_hash=entry,
+    )
+    _insert(transaction.connection, draft, place, jws)
     _close_attempt(transaction, draft, attempt_no)
-    log.frontier = log.frontier.append(leaf_hash(entry))
-    return Settled(draft.log_id, seq, name, jws, entry, transaction.now, draft)
+    log.in_operations = log.in_operations or draft.operation_id is not None
+    log.tagged.extend((place.seq, tag) for tag in draft.tags)
+    log.leaves.append(leaf_hash(entry))
+    return Settled(draft.log_id, place.seq, place.receipt_id, jws, entry, transaction.now, draft)
 
 
 def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -> Settled | None:
@@ -123,6 +129,9 @@ def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -
 
 def _already(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> Settled | None:
     if draft.request_id is None:
+        return None
+    sql = "SELECT 1 FROM entry WHERE log_id = ? AND request_id = ?"
+    if transaction.connection.execute(sql, (draft.log_id, draft.request_id)).fetchone() is None:
         return None
     existing = find_request(transaction.connection, draft.log_id, draft.request_id)
     if existing is None:
@@ -144,14 +153,13 @@ def _ended(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) 
     return row is not None and row[0] == _STATE_AFTER[draft.status]
 
 
-def _insert(connection: sqlite3.Connection, draft: EntryDraft, placed: Mapping[str, Any], jws: str) -> None:
-    place = (draft.log_id, placed["seq"])
-    connection.execute(INSERT_ENTRY, to_row(draft, placed))
-    connection.execute("INSERT INTO receipt VALUES (?, ?, ?)", (*place, jws))
+def _insert(connection: sqlite3.Connection, draft: EntryDraft, place: Place, jws: str) -> None:
+    connection.execute(INSERT_ENTRY, to_row(draft, place))
+    connection.execute("INSERT INTO receipt VALUES (?, ?, ?)", (draft.log_id, place.seq, jws))
     if draft.decision_json is not None:
-        connection.execute("INSERT INTO decision VALUES (?, ?, ?)", (*place, draft.decision_json))
+        connection.execute("INSERT INTO decision VALUES (?, ?, ?)", (draft.log_id, place.seq, draft.decision_json))
     for tag in draft.tags:
-        connection.execute("INSERT INTO entry_tag VALUES (?, ?, ?)", (draft.log_id, tag, placed["seq"]))
+        connection.execute("INSERT INTO entry_tag VALUES (?, ?, ?)", (draft.log_id, tag, place.seq))
 
 
 _OTHERS = """

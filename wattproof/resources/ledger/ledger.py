@@ -82,7 +82,7 @@ class Ledger:
         """
         check_name("log_id", draft.log_id)
         check_name("request_id", draft.request_id)
-        return await asyncio.wrap_future(self._writer.submit(lambda transaction: attempts.open_(transaction, draft)))
+        return await self._writer.submit(lambda transaction: attempts.open_(transaction, draft))
 
     async def close_attempt(
         self,
@@ -100,10 +100,8 @@ class Ledger:
         """
         if state not in attempts.CLOSING_STATES:
             raise InvalidInput("state", f"is {state!r}", f"give one of {', '.join(sorted(attempts.CLOSING_STATES))}")
-        await asyncio.wrap_future(
-            self._writer.submit(
-                lambda transaction: attempts.close(transaction, log_id, request_id, attempt_no, state, reason, usage)
-            )
+        await self._writer.submit(
+            lambda transaction: attempts.close(transaction, log_id, request_id, attempt_no, state, reason, usage)
         )
 
     async def settle(self, draft: EntryDraft, payload: PayloadBuilder, attempt_no: int | None = None) -> Settled:
@@ -116,8 +114,8 @@ class Ledger:
             InvalidInput: the draft or the payload is malformed.
         """
         check_draft(draft)
-        return await asyncio.wrap_future(
-            self._writer.submit(lambda transaction: append(transaction, draft, self._sign, payload, attempt_no))
+        return await self._writer.submit(
+            lambda transaction: append(transaction, draft, self._sign, payload, attempt_no)
         )
 
     async def get(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 from wattproof.resources.ledger.driver import sqlite3
@@ -14,6 +14,7 @@ __all__ = ["HOURS_KEPT", "MAX_ROLLED_TAGS", "Rollups", "bucket_keys", "hours_fro
 HOURS_KEPT = timedelta(days=60)
 MAX_ROLLED_TAGS = 1000
 
+# The unary + keeps the planner from the indexes on time and operation: the new entries are the end of the primary key.
 _NEW = "entry WHERE log_id = ? AND seq >= ?"
 
 
@@ -28,15 +29,18 @@ def hours_from(connection: sqlite3.Connection) -> str:
     return "" if row is None else row[0]
 
 
-_ADD_BUCKETS = {
-    level: upsert_sums("rollup", "log_id, level, bucket, dim", bucket_keys(level), f"{_NEW} AND occurred_at >= ?")
-    for level in LEVELS
-}
+_LEVELS = " UNION ALL ".join(f"SELECT '{level}' AS level, {width} AS width" for level, width in LEVELS.items())
+_ADD_BUCKETS = upsert_sums(
+    "rollup",
+    "log_id, level, bucket, dim",
+    ("log_id", "level", "substr(occurred_at, 1, width)", "dim"),
+    f"({_LEVELS}) CROSS JOIN {_NEW} AND (level <> 'hour' OR +occurred_at >= ?)",
+)
 _ADD_OPERATIONS = upsert_sums(
     "operation_rollup",
     "log_id, operation_id, dim",
     ("log_id", "operation_id", "dim"),
-    f"{_NEW} AND operation_id IS NOT NULL",
+    f"{_NEW} AND +operation_id IS NOT NULL",
 )
 _ADD_TAG = upsert_sums("tag_rollup", "log_id, tag, dim", ("log_id", "?", "dim"), "entry WHERE log_id = ? AND seq = ?")
 _COUNT_TAGS = "SELECT COUNT(DISTINCT tag) FROM tag_rollup WHERE log_id = ?"
@@ -53,20 +57,20 @@ class Rollups:
         """Drop what is remembered; called after a rollback."""
         self._pruned_on = ""
 
-    def add(self, log_id: str, first_seq: int, now_s: float) -> None:
-        """Add the entries of `log_id` from `first_seq` on."""
+    def add(
+        self, log_id: str, first_seq: int, now_s: float, tagged: Sequence[tuple[int, str]], in_operations: bool
+    ) -> None:
+        """Add the entries of `log_id` from `first_seq` on.
+
+        `tagged` lists their tags as (seq, tag); `in_operations` says whether any belongs to an operation.
+        """
         self._prune(now_s)
-        first_hour = hours_from(self._connection)
-        for level, sql in _ADD_BUCKETS.items():
-            self._connection.execute(sql, (log_id, first_seq, first_hour if level == "hour" else ""))
-        self._connection.execute(_ADD_OPERATIONS, (log_id, first_seq))
-        tagged = self._connection.execute(
-            "SELECT seq, tags FROM entry WHERE log_id = ? AND seq >= ? AND tags <> '[]'", (log_id, first_seq)
-        ).fetchall()
-        for seq, tags in tagged:
-            for tag in json.loads(tags):
-                if self._is_rolled(log_id, tag):
-                    self._connection.execute(_ADD_TAG, (tag, log_id, seq))
+        self._connection.execute(_ADD_BUCKETS, (log_id, first_seq, hours_from(self._connection)))
+        if in_operations:
+            self._connection.execute(_ADD_OPERATIONS, (log_id, first_seq))
+        for seq, tag in tagged:
+            if self._is_rolled(log_id, tag):
+                self._connection.execute(_ADD_TAG, (tag, log_id, seq))
 
     def _is_rolled(self, log_id: str, tag: str) -> bool:
         """Whether the tag has rollups, or may have: past the cap a new tag is summed from entries when asked for."""

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Usage
@@ -19,6 +19,7 @@ __all__ = [
     "AMOUNTS",
     "INSERT_ENTRY",
     "SELECT_ENTRY",
+    "Place",
     "check_draft",
     "check_name",
     "from_row",
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 AMOUNTS = ("energy_nwh", "carbon_location_ng", "carbon_market_ng", "water_nl", "adpe_pgsbeq")
-INSERT_ENTRY = f"INSERT INTO entry VALUES ({', '.join('?' * len(ENTRY_COLUMNS))})"  # noqa: S608
 
 _ENTRY = ", ".join(f"e.{name}" for name in ENTRY_COLUMNS)
 SELECT_ENTRY = (
@@ -40,22 +40,39 @@ SELECT_ENTRY = (
 
 # The name of the one term of an amount that came without terms.
 _WHOLE = "(whole)"
+_UNKNOWN = (None, None, None)
 _MAX_NAME = 200
 _MAX_TAGS = 16
 _MAX_TAG = 64
 
+
+class Place(NamedTuple):
+    """The columns of an entry that its place in the log gives."""
+
+    seq: int
+    recorded_at: str
+    period: str
+    method_sha256: str | None
+    edition_sha256: str | None
+    signature_id: int
+    dim: int
+    receipt_id: str
+    entry_hash: bytes
+
+
 _USAGE = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
-_PLACED = frozenset(
-    {"seq", "recorded_at", "period", "method_sha256", "edition_sha256", "dim", "receipt_id", "entry_hash"}
-)
-_DERIVED = frozenset({"tags", "reasons", "synthetic", "signature_id", "energy_own_variance", "carbon_own_variance"})
-_TERM_MEANS = tuple(f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS))
 _AMOUNT_COLUMNS = tuple(f"{name}{end}" for name in AMOUNTS for end in ("", "_low", "_high"))
-_PLAIN = tuple(
-    name for name in ENTRY_COLUMNS if name not in {*_USAGE, *_PLACED, *_DERIVED, *_TERM_MEANS, *_AMOUNT_COLUMNS}
-)
+_TERM_MEANS = tuple(f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS))
+_DERIVED = ("tags", "reasons", "synthetic", "energy_own_variance", "carbon_own_variance")
+_MADE = (*Place._fields, *_USAGE, *_AMOUNT_COLUMNS, *_TERM_MEANS, *_DERIVED)
+_PLAIN = tuple(name for name in ENTRY_COLUMNS if name not in _MADE)
 _plain_of = attrgetter(*_PLAIN)
+_usage_of = attrgetter(*_USAGE)
 _amounts_of = attrgetter(*AMOUNTS)
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+_INSERTED = (*_PLAIN, *_MADE)
+INSERT_ENTRY = f"INSERT INTO entry ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"  # noqa: S608
 
 
 def check_name(field: str, name: object, longest: int = _MAX_NAME) -> None:
@@ -128,29 +145,25 @@ def signature_json(draft: EntryDraft) -> str:
     return json.dumps({"intervals": intervals, "terms": terms}, sort_keys=True, separators=(",", ":"))
 
 
-def to_row(draft: EntryDraft, placed: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The row of `draft` in the order of ENTRY_COLUMNS; `placed` holds the columns that its place in the log gives."""
+def to_row(draft: EntryDraft, place: Place) -> tuple[Any, ...]:
+    """The row of `draft`, for INSERT_ENTRY."""
     terms = terms_of(draft)
-    values: dict[str, Any] = dict(zip(_PLAIN, _plain_of(draft), strict=True))
-    for name in _USAGE:
-        values[name] = getattr(draft.usage, name)
-    for name, amount in zip(AMOUNTS, _amounts_of(draft), strict=True):
-        if amount is not None:
-            values[name], values[f"{name}_low"], values[f"{name}_high"] = amount.median, amount.low, amount.high
-    for k, term in enumerate(terms):
-        values[f"e{k}"] = None if draft.energy_nwh is None else term.energy_mean_nwh
-        values[f"c{k}"] = term.carbon_mean_ng
-    values["energy_own_variance"] = math.fsum(
-        own_variance(t.energy_mean_nwh, t.energy_loadings, t.idiosyncratic_sigma) for t in terms
+    unused = (None,) * (MAX_TERMS - len(terms))
+    return (
+        *_plain_of(draft),
+        *place,
+        *_usage_of(draft.usage),
+        *[end for a in _amounts_of(draft) for end in (_UNKNOWN if a is None else (a.median, a.low, a.high))],
+        *[None if draft.energy_nwh is None else term.energy_mean_nwh for term in terms],
+        *unused,
+        *[term.carbon_mean_ng for term in terms],
+        *unused,
+        _json(draft.tags),
+        _json(dict(draft.reasons)),
+        int(draft.synthetic),
+        sum([own_variance(t.energy_mean_nwh, t.energy_loadings, t.idiosyncratic_sigma) for t in terms]),
+        sum([own_variance(t.carbon_mean_ng or 0, t.carbon_loadings, t.idiosyncratic_sigma) for t in terms]),
     )
-    values["carbon_own_variance"] = math.fsum(
-        own_variance(t.carbon_mean_ng or 0, t.carbon_loadings, t.idiosyncratic_sigma) for t in terms
-    )
-    values["tags"] = json.dumps(draft.tags, ensure_ascii=False)
-    values["reasons"] = json.dumps(dict(draft.reasons), sort_keys=True, ensure_ascii=False)
-    values["synthetic"] = int(draft.synthetic)
-    values.update(placed)
-    return tuple([values.get(name) for name in ENTRY_COLUMNS])
 
 
 def own_variance(mean: int, loadings: Sequence[tuple[str, float]], sigma: float) -> float:

@@ -35,11 +35,12 @@ def check_instant(field: str, text: str) -> datetime:
         InvalidInput: not ``YYYY-MM-DDTHH:MM:SSZ``.
     """
     try:
-        instant = datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(field, f"is {text!r}", "give RFC 3339 UTC to the second, as 2026-11-22T06:00:00Z") from error
-    if bucket("entry", instant) != text:
-        raise InvalidInput(field, f"is {text!r}", f"write it as {bucket('entry', instant)}")
+        instant = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        instant = None
+    # isoformat() of UTC ends in +00:00; any other spelling of the instant would not sort.
+    if instant is None or f"{instant.isoformat()[:-6]}Z" != text:
+        raise InvalidInput(field, f"is {text!r}", "give RFC 3339 UTC to the second, as 2026-11-22T06:00:00Z")
     return instant
 
 

@@ -6,8 +6,9 @@ disk. Whatever goes wrong is delivered to the caller who waits for it, and the t
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -53,13 +54,15 @@ class _Outcome:
 class _Job(_Outcome):
     """One request to write, and what became of it."""
 
-    __slots__ = ("future", "value", "work")
+    __slots__ = ("answered", "future", "loop", "value", "work")
 
-    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+    def __init__(self, work: Callable[[Transaction], Any], loop: AbstractEventLoop) -> None:
         super().__init__()
         self.work = work
+        self.loop = loop
+        self.future: Future[Any] = loop.create_future()
         self.value: Any = None
-        self.future: Future[Any] = Future()
+        self.answered = False
 
     def run(self, transaction: Transaction) -> None:
         """Do the work; a refusal stays with the job, anything else spoils the transaction."""
@@ -68,12 +71,32 @@ class _Job(_Outcome):
         if self.error is not None and not isinstance(self.error, WattproofError):
             raise self.error
 
-    def deliver(self, error: Exception | None = None) -> None:
-        failure = error or self.error
-        if failure is None:
+    def resolve(self) -> None:
+        """Wake the caller, in the caller's thread."""
+        if self.future.done():
+            return  # the caller was cancelled and waits no more
+        if self.error is None:
             self.future.set_result(self.value)
         else:
-            self.future.set_exception(failure)
+            self.future.set_exception(self.error)
+
+
+def _answer(jobs: Sequence[_Job], error: Exception | None = None) -> None:
+    """Tell the callers of `jobs`, with one wake-up for each event loop."""
+    by_loop: dict[AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        if not job.answered:
+            job.answered = True
+            job.error = error or job.error
+            by_loop.setdefault(job.loop, []).append(job)
+    for loop, group in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody is left to tell
+            loop.call_soon_threadsafe(_resolve, group)
+
+
+def _resolve(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        job.resolve()
 
 
 class Writer:
@@ -96,12 +119,12 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
-        """Queue `work` for the next transaction; the future resolves once it is on disk.
+        """Queue `work` for the next transaction; the future, of the running loop, resolves once it is on disk.
 
         Raises:
             LedgerError: the ledger was closed.
         """
-        job = _Job(work)
+        job = _Job(work, get_running_loop())
         with self._gate:
             if self._closed:
                 raise LedgerError("The ledger was closed; open it again.")
@@ -126,7 +149,7 @@ class Writer:
 
     def _run(self) -> None:
         while jobs := self._take():
-            self._commit([job for job in jobs if job.future.set_running_or_notify_cancel()])
+            self._commit([job for job in jobs if not job.future.cancelled()])
 
     def _take(self) -> list[_Job]:
         """Everything that waits, at least one job; empty when the writer is to stop."""
@@ -152,9 +175,8 @@ class Writer:
                     self._commit_group([job])
             if self._wal_bytes() > self._checkpoint_at:
                 self._checkpoint()
-        for job in jobs:
-            if not job.future.done():
-                job.deliver(outcome.error or LedgerError("The ledger's writer stopped."))
+        # Whoever has no answer yet never got as far as a transaction.
+        _answer(jobs, outcome.error)
 
     def _commit_group(self, jobs: Sequence[_Job]) -> bool:
         """Commit `jobs` together and deliver their outcomes. False, with nothing done: try them one by one."""
@@ -171,8 +193,7 @@ class Writer:
             self._roll_back()
             if begun and len(jobs) > 1:
                 return False
-        for job in jobs:
-            job.deliver(outcome.error)
+        _answer(jobs, outcome.error)
         return True
 
     def _roll_back(self) -> None:
