@@ -69,9 +69,21 @@ def test_a_ceiling_holds_at_its_exact_value(candidate: Make) -> None:
     assert excluded(decision)["over"][0].startswith("68.001 gCO2e/kWh (DE, annual) is above 68")
 
 
-def test_a_ceiling_of_nan_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="max_carbon_intensity"):
-        Policy(max_carbon_intensity=float("nan"))
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_carbon_intensity", float("nan")),
+        ("max_carbon_gco2e", -1.0),
+        ("max_cost_usd", float("inf")),
+        ("max_latency_ms", -5),
+        ("min_renewable_bps", 10_001),
+        ("min_location_evidence", "certain"),
+        ("preset", "eko"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        Policy(**{field: value})  # pyright: ignore[reportArgumentType]
 
 
 def test_the_ceiling_is_tested_on_the_newest_usable_reading(candidate: Make, reading: Callable[..., Reading]) -> None:
@@ -120,6 +132,24 @@ def test_an_unknown_price_fails_the_cost_limit_and_passes_without_one(candidate:
     euros = candidate("scaleway", cost_usd=None, usd_per_mtok=None)
     assert excluded(choose(Policy(), euros)) == {"scaleway": ["price in USD unknown"]}
     assert providers(choose(Policy(max_cost_usd=None), euros)) == ["scaleway"]
+
+
+def test_an_unknown_renewable_share_fails_the_limit_on_it(candidate: Make) -> None:
+    decision = choose(Policy(min_renewable_bps=1), candidate("a", renewable_bps=None), candidate("groq", None))
+    assert excluded(decision) == {"a": ["renewable share unknown"], "groq": ["location unknown"]}
+
+
+def test_measured_latency_is_believed_before_published_speed(candidate: Make) -> None:
+    slow = candidate("slow", speed=1000.0, health=Health(latency_ms=9000))
+    assert excluded(choose(Policy(max_latency_ms=5000), slow)) == {"slow": ["9000 ms expected, above 5000 ms"]}
+
+
+def test_the_published_renewable_share_of_the_newest_reading_counts(
+    candidate: Make, reading: Callable[..., Reading]
+) -> None:
+    windy = reading("DE", 100.0, source="live", renewable_ratio_bps=9000)
+    decision = choose(Policy(min_renewable_bps=8000), candidate("a", "DE", 342, newest=windy, renewable_bps=5000))
+    assert providers(decision) == ["a"]
 
 
 def test_an_unknown_latency_passes_and_is_flagged(candidate: Make) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,8 @@ from wattproof.methodology.errors import (
     UnknownModel,
 )
 from wattproof.methodology.quantity import Usage
-from wattproof.resources.providers import ChatDelta, ChatRequest
+from wattproof.resources.ledger import AttemptDraft, Opened
+from wattproof.resources.providers import ChatDelta, ChatEnd, ChatRequest, Price
 from wattproof.resources.receipts import exit_code, keys_from_jwks, parse, verify_receipt
 from wattproof.resources.routing import Policy
 from wattproof.resources.runs import Answers, RunRequest, RunSettled, plan
@@ -207,6 +210,31 @@ async def test_many_runs_at_once_all_settle(bench: Bench) -> None:
     await bench.sound()
 
 
+async def test_a_replay_after_the_receipt_was_erased_keeps_the_figures(bench: Bench) -> None:
+    first = await bench.run()
+    with closing(sqlite3.connect(bench.ledger.path)) as connection, connection:
+        connection.execute("DELETE FROM receipt")
+    again = await bench.run()
+    assert (again.replayed, again.settled.jws) == (True, None)
+    energy, before = again.estimate.footprint.energy_wh, first.estimate.footprint.energy_wh
+    assert energy is not None
+    assert before is not None
+    assert energy.median == pytest.approx(before.median, rel=1e-6)
+    assert again.estimate.region_scope == "FR"
+
+
+async def test_tokens_that_an_earlier_process_spent_on_the_request_count(bench: Bench) -> None:
+    # As after a crash between closing a failed try and settling the run.
+    digest = hashlib.sha256(request_bytes(bench.request(), Policy())).digest()
+    opened = await bench.ledger.open_attempt(AttemptDraft("local", "r1", digest, "one/gpt-oss-120b", time.time() + 60))
+    assert isinstance(opened, Opened)
+    await bench.ledger.close_attempt("local", "r1", opened.attempt_no, "failed", "cut_stream", Usage(8, 3))
+    run = await bench.run()
+    assert run.settled.draft.attempts == 2
+    assert run.settled.draft.usage == Usage(50, 11, 10, 2)
+    await bench.sound()
+
+
 # -- refused before anything is spent ----------------------------------------------------------------------------------
 
 
@@ -272,6 +300,39 @@ async def test_a_message_that_is_not_json_is_refused(bench: Bench) -> None:
     chat = ChatRequest(messages=({"role": "user", "content": float("nan")},), max_output_tokens=5)
     with pytest.raises(InvalidInput, match="messages"):
         await bench.run(bench.request(chat=chat))
+
+
+async def test_at_most_64_answers_are_kept_the_least_used_goes_first() -> None:
+    answers = Answers(size=2)
+    ends = [ChatEnd(text, Usage(1, 1), "provider", "stop", None) for text in "abc"]
+    answers.keep("local", "a", ends[0])
+    answers.keep("local", "b", ends[1])
+    assert answers.find("local", "a") is ends[0]
+    answers.keep("local", "c", ends[2])
+    assert answers.find("local", "b") is None
+    assert answers.find("local", "a") is ends[0]
+    assert answers.find("other log", "a") is None
+
+
+# -- what it cost ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_price_in_euros_is_recorded_in_euros(bench: Bench) -> None:
+    bench.serve("scaleway", price=Price(150_000, 600_000, None, "EUR", "test", "2026-11-01"))
+    run = await bench.run(policy=Policy(max_cost_usd=None))
+    assert (run.settled.draft.cost_micros, run.settled.draft.currency) == (5, "EUR")
+
+
+@pytest.mark.parametrize("currency", [None, "none at all"])
+async def test_an_unknown_price_is_no_cost_at_all(bench: Bench, currency: str | None) -> None:
+    (row, _) = bench.deps.catalogue
+    assert row.price is not None
+    price = replace(row.price, currency=None) if currency is None else None
+    bench.deps = replace(bench.deps, catalogue=(replace(row, price=price),))
+    run = await bench.run(policy=Policy(max_cost_usd=None))
+    assert (run.settled.draft.cost_micros, run.settled.draft.currency) == (None, None)
+    assert run.settled.jws is not None
+    assert parse(run.settled.jws).payload["cost"] is None
 
 
 # -- what a provider claims --------------------------------------------------------------------------------------------
