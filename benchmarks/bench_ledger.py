@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from wattproof.methodology.quantity import Operand, Usage
-from wattproof.resources.ledger import Amount, EntryDraft, FactorTerm, open_ledger
+from wattproof.resources.ledger import Amount, EntryDraft, FactorTerm, Ledger, PayloadBuilder, open_ledger
 from wattproof.resources.ledger.append import Transaction, append
 from wattproof.resources.ledger.driver import open_writer, sqlite3
 from wattproof.resources.ledger.interning import Interning
@@ -218,13 +218,15 @@ class Bare:
             self.connection.execute("COMMIT")
 
 
-async def settle(ledger: Any, drafts: list[EntryDraft], payload: dict[str, Any], callers: int) -> float:
+async def settle(ledger: Ledger, drafts: list[EntryDraft], payload: dict[str, Any], callers: int) -> float:
     """Settle `drafts` from `callers` tasks, as many each."""
+
+    def stating(request_id: str | None) -> PayloadBuilder:
+        return lambda issued_at: {**payload, "request_id": request_id, "issued_at": issued_at}
 
     async def caller(mine: list[EntryDraft]) -> None:
         for draft in mine:
-            stated = {**payload, "request_id": draft.request_id}
-            await ledger.settle(draft, lambda at, stated=stated: {**stated, "issued_at": at})
+            await ledger.settle(draft, stating(draft.request_id))
 
     begun = time.perf_counter()
     await asyncio.gather(*(caller(drafts[k::callers]) for k in range(callers)))
@@ -280,9 +282,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         figures = asyncio.run(measure(Path(folder), options.rounds, options.count))
-    ratios = {
-        pair: [a / b for a, b in zip(*(figures[part] for part in pair.split("/")), strict=True)] for pair in TARGETS
-    }
+    ratios = {pair: _ratios(figures, *pair.split("/")) for pair in TARGETS}
     result: dict[str, Any] = {
         "per_second": {part: round(statistics.median(rates), 1) for part, rates in figures.items()},
         "ratios": {pair: round(statistics.median(values), 2) for pair, values in ratios.items()},
