@@ -29,7 +29,8 @@ def dumps(value: object) -> bytes:
         InvalidInput: a float, a boolean, an integer of 2**53 or more, a key that is not ASCII, a lone surrogate,
             nesting above 8, or another type. The error names the place, e.g. ``usage.input_tokens``.
     """
-    _check(value, "", 0)
+    if not _is_plain(value):
+        _check(value, "", 0)
     return _ENCODER.encode(value).encode()
 
 
@@ -60,13 +61,36 @@ def loads(data: bytes) -> Any:
     return value
 
 
+def _is_plain(value: object) -> bool:
+    """Whether every part is of a usual kind, so that nobody has to look for what is wrong and where. Level by level."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        deeper: list[Any] = []
+        for part in level:
+            kind: type[object] = type(part)
+            if kind is dict:
+                if not all(type(key) is str and key.isascii() for key in part):
+                    return False
+                deeper += part.values()
+            elif kind is list:
+                deeper += part
+            elif not (part is None or (part.isascii() if kind is str else kind is int and _is_safe(part))):
+                return False
+        level = deeper
+    return not level
+
+
+def _is_safe(number: int) -> bool:
+    return -MAX_INTEGER <= number <= MAX_INTEGER
+
+
 def _check(value: object, path: str, depth: int) -> None:
     if isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, bool | float):
         raise InvalidInput(path or "value", f"is {value!r}", "canonical JSON holds integers, strings and null")
     elif isinstance(value, int):
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        if not _is_safe(value):
             raise InvalidInput(path or "value", "is an integer of 2**53 or more", "use a larger unit")
     elif isinstance(value, dict | list):
         _check_members(cast("dict[object, object] | list[object]", value), path, depth + 1)
