@@ -67,7 +67,7 @@ def _is_plain(value: object) -> bool:
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
         for part in level:
-            kind: type[object] = type(part)
+            kind = part.__class__
             if kind is dict:
                 if not all(type(key) is str and key.isascii() for key in part):
                     return False
