@@ -13,7 +13,7 @@ from wattproof.resources.ledger.times import rfc3339
 
 __all__ = ["CLOSING_STATES", "close", "list_attempts", "open_"]
 
-CLOSING_STATES: frozenset[AttemptState] = frozenset({"settled", "failed", "cancelled", "abandoned"})
+CLOSING_STATES: frozenset[AttemptState] = frozenset({"failed", "cancelled", "abandoned"})
 
 _ABANDON = (
     "UPDATE attempt SET state = 'abandoned', reason = 'lease expired', closed_at = :now "

@@ -35,30 +35,24 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     The file is not touched: the journal mode is set by `schema.prepare`, once the file is known to be ours.
     """
-    connection = _connect(path, "rw")
-    for pragma in (
+    return _connect(
+        path,
+        "rw",
         "synchronous=FULL",
         "wal_autocheckpoint=0",
         "foreign_keys=ON",
-        "trusted_schema=OFF",
         "fullfsync=ON",  # macOS: without it fsync stops at the drive's cache
         "checkpoint_fullfsync=ON",
-        "temp_store=MEMORY",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
+    )
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection; it can neither write nor checkpoint."""
-    connection = _connect(path, "ro")
-    connection.execute("PRAGMA trusted_schema=OFF")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    return connection
+    return _connect(path, "ro")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+def _connect(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=BUSY_TIMEOUT_MS / 1000,
@@ -66,6 +60,13 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=_STATEMENTS,
     )
+    try:
+        for pragma in (*pragmas, "trusted_schema=OFF", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextmanager

@@ -45,6 +45,7 @@ def open_ledger(
         with lock.held():
             connection = _open_database(path, now=rfc3339(clock()), simulation=simulation)
             try:
+                _make_folder(home / "keys")
                 key = _open_issuer(home / "keys", connection, random_bytes) if issuer is None else issuer
                 jwks = publish(home / "keys" / "jwks.json", key)
             except BaseException:
@@ -90,7 +91,6 @@ def _open_database(path: Path, *, now: str, simulation: bool) -> sqlite3.Connect
 def _open_issuer(folder: Path, connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> Issuer:
     """The key of this home. A key that went missing is never replaced silently."""
     path = folder / "issuer.key"
-    _make_folder(folder)
     has_entries = connection.execute("SELECT 1 FROM entry LIMIT 1").fetchone() is not None
     if path.exists() or has_entries:
         return load_issuer(path)

@@ -1,0 +1,33 @@
+"""kill -9 in the middle of runs: what was acknowledged is there, and every open try is explained."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from wattproof.resources.ledger import SummaryQuery, open_ledger
+
+
+async def test_kill_9_loses_no_acknowledged_entry_and_leaves_no_try_unexplained(
+    child: Callable[..., subprocess.Popen[str]], home: Path
+) -> None:
+    acknowledged: set[str] = set()
+    for name, lines in (("a", 1), ("b", 14), ("c", 37), ("d", 60), ("e", 95)):
+        process = child("child_append.py", home, name, 50)
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(lines)]
+        process.kill()
+        said += process.communicate()[0].splitlines()
+        acknowledged |= {line.split()[1] for line in said if line.startswith("settled ")}
+    async with open_ledger(home, clock=lambda: time.time() + 120, random_bytes=os.urandom) as ledger:
+        report = await ledger.fsck()
+        summary = await ledger.summary(SummaryQuery("local"))
+        kept = {entry.draft.request_id for entry in (await ledger.entries("local", limit=500)).entries}
+    assert report.findings == ()
+    assert len(acknowledged) >= 80
+    assert acknowledged <= kept
+    assert len(report.notes) == summary.unsettled_count <= 5
+    assert all("never settled: its process ended" in note.message for note in report.notes)
