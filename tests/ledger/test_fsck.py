@@ -195,8 +195,10 @@ async def test_open_tries_are_explained(ledger: Ledger, drafts: Drafts, clock: C
     assert [(note.where, note.message) for note in report.notes] == [
         (
             "attempt 1 of lost",
-            "begun at 2026-11-22T06:00:00Z and never settled: "
-            "its process ended before the lease did (2026-11-22T06:01:00Z)",
+            (
+                "begun at 2026-11-22T06:00:00Z and never settled: "
+                "its process ended before the lease did (2026-11-22T06:01:00Z)"
+            ),
         ),
         ("attempt 1 of running", "running since 2026-11-22T06:01:01Z; its lease ends at 2026-11-22T06:02:01Z"),
     ]
