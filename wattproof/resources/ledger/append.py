@@ -77,7 +77,7 @@ class Transaction:
             if log.leaves:
                 grown = log.frontier.extend(log.leaves)
                 self.connection.execute(_GROW, (grown.size, grown.to_bytes(), self.now, log_id))
-                self._rollups.add(log_id, log.frontier.size, self.now_s, log.tagged, log.in_operations)
+                self._rollups.add(log_id, log.frontier.size, self.now, log.tagged, log.in_operations)
 
 
 def append(

@@ -79,6 +79,7 @@ def _open_database(path: Path, *, now: str, simulation: bool) -> sqlite3.Connect
     with sqlite_errors(path):
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            _sync_folder(path.parent)
         connection = open_writer(path)
         try:
             prepare(connection, path, now=now, simulation=simulation)
@@ -86,6 +87,17 @@ def _open_database(path: Path, *, now: str, simulation: bool) -> sqlite3.Connect
             connection.close()
             raise
     return connection
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a file made in `folder` is still there after a power cut."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _open_issuer(folder: Path, connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> Issuer:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.sums import LEVELS, upsert_sums
-from wattproof.resources.ledger.times import rfc3339
+from wattproof.resources.ledger.times import bucket, check_instant
 
 __all__ = ["HOURS_KEPT", "MAX_ROLLED_TAGS", "Rollups", "bucket_keys", "hours_from"]
 
@@ -58,13 +58,14 @@ class Rollups:
         self._pruned_on = ""
 
     def add(
-        self, log_id: str, first_seq: int, now_s: float, tagged: Sequence[tuple[int, str]], in_operations: bool
+        self, log_id: str, first_seq: int, now: str, tagged: Sequence[tuple[int, str]], in_operations: bool
     ) -> None:
-        """Add the entries of `log_id` from `first_seq` on.
+        """Add the entries of `log_id` from `first_seq` on, at `now` (RFC 3339 UTC).
 
         `tagged` lists their tags as (seq, tag); `in_operations` says whether any belongs to an operation.
         """
-        self._prune(now_s)
+        if now[:10] != self._pruned_on:
+            self._prune(now)
         self._connection.execute(_ADD_BUCKETS, (log_id, first_seq, hours_from(self._connection)))
         if in_operations:
             self._connection.execute(_ADD_OPERATIONS, (log_id, first_seq))
@@ -79,12 +80,10 @@ class Rollups:
             return True
         return self._connection.execute(_COUNT_TAGS, (log_id,)).fetchone()[0] < MAX_ROLLED_TAGS
 
-    def _prune(self, now_s: float) -> None:
-        today = rfc3339(now_s)[:10]
-        if today == self._pruned_on:
-            return
-        cutoff = rfc3339(now_s - HOURS_KEPT.total_seconds())[:10] + "T00"
+    def _prune(self, now: str) -> None:
+        """Drop the hourly sums of days long past; once a day."""
+        cutoff = bucket("day", check_instant("now", now) - HOURS_KEPT) + "T00"
         if cutoff > hours_from(self._connection):
             self._connection.execute("DELETE FROM rollup WHERE level = 'hour' AND bucket < ?", (cutoff,))
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('hours_from', ?)", (cutoff,))
-        self._pruned_on = today
+        self._pruned_on = now[:10]

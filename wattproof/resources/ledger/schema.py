@@ -101,7 +101,11 @@ def prepare(connection: sqlite3.Connection, path: Path, *, now: str, simulation:
         raise LedgerUnusable(
             f"{path} has schema {version}; this version of wattproof reads up to {VERSION}. Upgrade wattproof."
         )
-    connection.execute("PRAGMA journal_mode=WAL")
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise LedgerUnusable(
+            f"{path} cannot keep a write-ahead log on this file system. Set WATTPROOF_HOME to a folder on a local disk."
+        )
     if version < VERSION:
         _migrate(connection, now=now, simulation=simulation)
     _check_kind(connection, path, simulation)

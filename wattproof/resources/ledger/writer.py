@@ -203,7 +203,10 @@ class Writer:
             self._connection.execute("ROLLBACK")
 
     def _wal_bytes(self) -> int:
-        return self._wal.stat().st_size if self._wal.exists() else 0
+        try:
+            return self._wal.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _checkpoint(self) -> None:
         """Copy the write-ahead log into the database and cut it to nothing, unless a reader still needs it."""
