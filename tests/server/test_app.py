@@ -185,6 +185,7 @@ async def test_a_resource_that_is_not_there_says_what_is(client: Client, uri: st
 
 
 async def test_the_server_says_its_version_and_how_its_tools_work_together(client: Client) -> None:
+    assert client.server_info is not None
     assert client.server_info.version == __version__
     assert client.instructions is not None
     assert all(tool.name in client.instructions for tool in (await client.list_tools()).tools)

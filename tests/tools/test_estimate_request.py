@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 async def estimate(installation: Installation, **given: Any) -> EstimateResult:
-    arguments = {"model": "gpt-oss-120b", "input_tokens": 1000, "output_tokens": 400, **given}
+    arguments: dict[str, Any] = {"model": "gpt-oss-120b", "input_tokens": 1000, "output_tokens": 400, **given}
     async with installation.open() as deps:
         return await estimate_request(EstimateArgs(**arguments), deps)
 
@@ -180,7 +180,7 @@ async def test_bad_input_says_what_would_work(
 @pytest.mark.parametrize("wrong", [{"input_tokens": -1}, {"output_tokens": 10**13}, {"regoin": "FR"}, {"zone": 7}])
 def test_arguments_of_the_wrong_shape_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        EstimateArgs(**{"model": "gpt-oss-120b", **wrong})
+        EstimateArgs.model_validate({"model": "gpt-oss-120b", **wrong})
 
 
 def test_every_optional_argument_accepts_an_explicit_null() -> None:

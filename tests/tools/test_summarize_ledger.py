@@ -27,8 +27,8 @@ def two_places(installation: Installation, fake_provider: FakeProvider) -> Insta
 
 async def run(deps: Deps, provider: str, **changes: Any) -> None:
     messages = [{"role": "user", "content": "hello"}]
-    args = {"model": "gpt-oss-120b", "messages": messages, "max_output_tokens": 50, "providers": [provider], **changes}
-    await run_inference(RunArgs(**args), deps)
+    args: dict[str, Any] = {"model": "gpt-oss-120b", "messages": messages, "max_output_tokens": 50, **changes}
+    await run_inference(RunArgs(**args, providers=[provider]), deps)
 
 
 async def summarize(deps: Deps, **given: Any) -> SummaryResult:

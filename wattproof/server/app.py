@@ -43,9 +43,8 @@ def build_server(open_deps: OpenDeps) -> MCPServer[Deps]:
             yield deps
 
     server: MCPServer[Any] = MCPServer(
+        # No title, description or icon here: since 2026-07-28 every single result repeats what the server says it is.
         name="wattproof",
-        title="wattproof",
-        description="Energy and carbon of LLM requests: estimate, route, record, prove.",
         instructions=_INSTRUCTIONS,
         version=__version__,
         tools=[sdk_tool(spec) for spec in TOOLS],

@@ -1,4 +1,4 @@
-"""The one place where our errors become errors of the MCP SDK, which hides the text of every other exception."""
+"""Errors in words: which argument is wrong and what would work, and what the reader of a resource is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from pydantic import ValidationError
 
 from wattproof.methodology.errors import UnknownName, WattproofError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-__all__ = ["argument_problems", "told_to_reader", "told_to_tool_caller"]
+__all__ = ["argument_problems", "told_to_reader"]
 
 _SHOWN_PROBLEMS = 5
 
@@ -46,23 +46,8 @@ _WANTED = {
 
 
 @contextmanager
-def told_to_tool_caller(arguments: type[BaseModel]) -> Generator[None]:
-    """Turn what a user is meant to read into a ToolError; anything else stays a bug, and masked.
-
-    Raises:
-        ToolError: for a WattproofError, or for arguments that `arguments` refuses.
-    """
-    try:
-        yield
-    except ValidationError as error:
-        raise ToolError(argument_problems(error, arguments)) from None
-    except WattproofError as error:
-        raise ToolError(str(error)) from error
-
-
-@contextmanager
 def told_to_reader() -> Generator[None]:
-    """The same for the reader of a resource.
+    """Turn what a user is meant to read into what the reader of a resource gets; anything else stays masked.
 
     Raises:
         ResourceNotFoundError: no edition and no ledger has the name.

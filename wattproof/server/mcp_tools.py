@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import ValidationError
 
-from wattproof.server.mcp_errors import told_to_tool_caller
+from wattproof.methodology.errors import WattproofError
+from wattproof.server.mcp_errors import argument_problems
 from wattproof.server.mcp_schemas import input_schema, output_schema
 from wattproof.tools import estimate_request as estimate
 from wattproof.tools import run_inference as run
@@ -125,9 +128,15 @@ def sdk_tool(spec: ToolSpec) -> Tool:
     """The MCP tool of one row. Our own argument model checks the call, so that its errors can say what would work."""
 
     async def call(arguments: dict[str, Any], ctx: Context[Deps, Any]) -> CallToolResult:
-        with told_to_tool_caller(spec.arguments):
+        # The one place where our errors become the SDK's, which hides the text of every other exception.
+        try:
             args = spec.arguments.model_validate(arguments)
+        except ValidationError as error:
+            raise ToolError(argument_problems(error, spec.arguments)) from None
+        try:
             result = await spec.call(args, ctx.request_context.lifespan_context, ctx.report_progress)
+        except WattproofError as error:
+            raise ToolError(str(error)) from error
         return _called(spec, result)
 
     return Tool(

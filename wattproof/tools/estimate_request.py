@@ -59,20 +59,20 @@ class EstimateResult(Grounded):
     )
 
     model: str
-    provider_id: str | None
+    provider_id: str | None = None
     usage: dict[str, int]
     interval: str
     energy_wh: Figure | None
     carbon_gco2e: Figure | None
-    carbon_gco2e_if: dict[str, Figure | None] | None
-    carbon_market_gco2e: Figure | None
-    water_ml: Figure | None
-    adpe_kgsbeq: Figure | None
+    carbon_gco2e_if: dict[str, Figure | None] | None = None
+    carbon_market_gco2e: Figure | None = None
+    water_ml: Figure | None = None
+    adpe_kgsbeq: Figure | None = None
     assumed: tuple[str, ...]
     dominated_by: str | None
     levers: tuple[Lever, ...]
     reasons: dict[str, str]
-    full: dict[str, Any] | None
+    full: dict[str, Any] | None = None
 
 
 async def estimate_request(args: EstimateArgs, deps: Deps) -> EstimateResult:
@@ -133,9 +133,7 @@ def _usage(args: EstimateArgs) -> tuple[Usage, bool, bool]:
     if (args.input_tokens is None) == (args.text is None):
         problem = "is missing" if args.text is None else "is given together with text"
         raise InvalidInput("input_tokens", problem, "give either input_tokens or text")
-    from wattproof.resources.providers.local_count import count_text
-
-    input_tokens = count_text(args.text or "") if args.input_tokens is None else args.input_tokens
+    input_tokens = _counted(args.text or "") if args.input_tokens is None else args.input_tokens
     silent = args.workload is not None and Workload(args.workload) in _NO_OUTPUT
     prior = 0 if silent else max(OUTPUT_TOKENS_PRIOR, args.reasoning_tokens or 0)
     usage = Usage(
@@ -152,6 +150,12 @@ def _vendor(model: Model) -> str:
     return "unstated" if model.open_weights else model.family
 
 
+def _counted(text: str) -> int:
+    from wattproof.resources.providers.local_count import count_text
+
+    return count_text(text)
+
+
 async def _deployment(args: EstimateArgs, model_id: str, deps: Deps) -> Deployment | None:
     """The deployment that the caller names, or the only one there is; None where it would be a guess."""
     if args.provider is None and args.zone is not None:
@@ -159,11 +163,11 @@ async def _deployment(args: EstimateArgs, model_id: str, deps: Deps) -> Deployme
     from wattproof.resources.providers import deployments_for, provider_rows
 
     known = await deps.deployments()
+    if args.provider is not None:
+        offers = deployments_for(model_id, provider_rows(args.provider, known))
+        return offers[0] if offers else None
     offers = deployments_for(model_id, known)
-    if args.provider is None:
-        return offers[0] if len(offers) == 1 else None
-    provider_rows(args.provider, known)
-    return next((offer for offer in offers if offer.provider == args.provider), None)
+    return offers[0] if len(offers) == 1 else None
 
 
 def _place(

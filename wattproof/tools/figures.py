@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -11,10 +10,9 @@ from wattproof.methodology.quantity import Quantity
 
 __all__ = ["Figure", "energy_text", "figure", "mass_text", "rounded", "significant"]
 
-_ENERGY_UNITS = ((1e3, "kWh"), (1e-2, "Wh"), (1e-5, "mWh"), (0.0, "µWh"))
-_ENERGY_SCALE = {"kWh": 1e-3, "Wh": 1.0, "mWh": 1e3, "µWh": 1e6}
-_MASS_UNITS = ((1e3, "kg"), (1e-1, "g"), (1e-4, "mg"), (0.0, "µg"))
-_MASS_SCALE = {"kg": 1e-3, "g": 1.0, "mg": 1e3, "µg": 1e6}
+# Unit, what one of the base unit is in it, and the smallest amount in the base unit that it is used for.
+_ENERGY_UNITS = (("kWh", 1e-3, 1e3), ("Wh", 1.0, 1e-2), ("mWh", 1e3, 1e-5), ("µWh", 1e6, 0.0))
+_MASS_UNITS = (("kg", 1e-3, 1e3), ("g", 1.0, 1e-1), ("mg", 1e3, 1e-4), ("µg", 1e6, 0.0))
 
 
 class Figure(BaseModel):
@@ -48,27 +46,35 @@ def significant(number: float, digits: int = 2) -> str:
     """`number` in words: `digits` significant figures, thousands separated, never an exponent."""
     if number == 0:
         return "0"
-    number = float(f"{number:.{digits - 1}e}")
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(number))))
-    return f"{number:,.{decimals}f}"
+    text = f"{number:#.{digits}g}"
+    if "e" not in text:
+        return text.rstrip(".")
+    scientific = f"{number:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - int(scientific.partition("e")[2]))
+    return f"{float(scientific):,.{decimals}f}"
 
 
 def energy_text(figure: Figure) -> str:
     """`0.89 Wh (0.26–3.1)`: median and interval of an amount in Wh, in one readable unit."""
-    return _interval_text(figure, _ENERGY_UNITS, _ENERGY_SCALE, " ")
+    return _interval_text(figure, _ENERGY_UNITS, "")
 
 
 def mass_text(figure: Figure, substance: str = "CO2e") -> str:
     """`2.2 mg CO2e (0.74–6.8)`: median and interval of an amount in grams, in one readable unit."""
-    return _interval_text(figure, _MASS_UNITS, _MASS_SCALE, f" {substance} " if substance else " ")
+    return _interval_text(figure, _MASS_UNITS, substance and f" {substance}")
 
 
-def _interval_text(figure: Figure, units: Sequence[tuple[float, str]], scale: dict[str, float], joint: str) -> str:
-    unit = next(name for floor, name in units if abs(figure.median) >= floor)
-    if figure.median == 0:
-        unit = next(name for name, factor in scale.items() if factor == 1.0)
-    by = scale[unit]
-    text = f"{significant(figure.median * by)} {unit}{joint}".rstrip()
+def _interval_text(figure: Figure, units: Sequence[tuple[str, float, float]], substance: str) -> str:
+    unit, by = _unit(figure.median, units)
+    text = f"{significant(figure.median * by)} {unit}{substance}"
     if figure.low is None or figure.high is None or figure.low == figure.high:
         return text
     return f"{text} ({significant(figure.low * by)}–{significant(figure.high * by)})"
+
+
+def _unit(amount: float, units: Sequence[tuple[str, float, float]]) -> tuple[str, float]:
+    for unit, by, smallest in units:
+        # Nothing is 0 of the base unit, not 0 of the smallest.
+        if amount >= smallest or (amount == 0 and by == 1.0):
+            return unit, by
+    return units[-1][:2]

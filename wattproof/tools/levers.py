@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from wattproof.methodology.quantity import Usage
 from wattproof.tools.figures import rounded, significant
 
 if TYPE_CHECKING:
+    from wattproof.methodology.methods import Activity
     from wattproof.methodology.models import Model
     from wattproof.methodology.quantity import Footprint
     from wattproof.resources.footprints import Estimate
@@ -52,18 +54,16 @@ def find_levers(estimate: Estimate) -> tuple[Lever, ...]:
     if base is None or base.median == 0:
         return ()
     levers: list[Lever] = []
-    smaller = _smaller_sibling(estimate.activity.model)
+    activity = estimate.activity
+    smaller = _smaller_sibling(activity.model)
     if smaller is not None:
-        numbers = {
-            operand.name: operand.number
-            for operand in estimate.method.operands(replace(estimate.activity, model=smaller))
-        }
-        levers += _lever(estimate, base.median, {"model": smaller.id}, numbers)
-    usage = estimate.activity.usage
-    if usage.output_tokens >= 2:
-        half = max(usage.output_tokens // 2, usage.reasoning_tokens)
-        numbers = {operand.name: operand.number for operand in estimate.operands} | {"output_tokens": float(half)}
-        levers += _lever(estimate, base.median, {"output_tokens": half}, numbers)
+        levers += _lever(estimate, base.median, {"model": smaller.id}, replace(activity, model=smaller))
+    usage = activity.usage
+    half = max(usage.output_tokens // 2, usage.reasoning_tokens)
+    if half < usage.output_tokens:
+        shorter = Usage(usage.input_tokens, half, usage.cached_input_tokens, usage.reasoning_tokens)
+        halved = replace(activity, usage=shorter)
+        levers += _lever(estimate, base.median, {"output_tokens": half}, halved)
     return tuple(levers)
 
 
@@ -79,8 +79,8 @@ def dominant_factor(footprint: Footprint) -> str | None:
     return _FACTOR_WORDS.get(factor, factor.replace("_", " "))
 
 
-def _lever(estimate: Estimate, base_wh: float, change: dict[str, str | int], numbers: dict[str, float]) -> list[Lever]:
-    changed = estimate.method.compute(numbers, estimate.footprint.boundary).energy_wh
+def _lever(estimate: Estimate, base_wh: float, change: dict[str, str | int], activity: Activity) -> list[Lever]:
+    changed = estimate.method.footprint(activity, estimate.footprint.boundary).energy_wh
     if changed is None or changed.median >= base_wh:
         return []
     return [Lever(set=change, energy_ratio=rounded(changed.median / base_wh))]

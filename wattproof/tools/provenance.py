@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import BaseModel, ConfigDict
+
 from wattproof.tools.figures import rounded
 from wattproof.tools.result import Result
 
@@ -15,7 +17,16 @@ if TYPE_CHECKING:
     from wattproof.resources.footprints import Estimate
     from wattproof.resources.grid.reading import Reading
 
-__all__ = ["META_KEY", "Grounded", "Provenance", "grounds", "named_fields", "reading_fields", "sentence"]
+__all__ = [
+    "META_KEY",
+    "Grounded",
+    "Provenance",
+    "StatedProvenance",
+    "grounds",
+    "named_fields",
+    "reading_fields",
+    "sentence",
+]
 
 META_KEY = "io.github.wattproof/provenance"
 
@@ -31,16 +42,21 @@ _BESIDE = (
 )
 
 
-class Provenance(Result):
-    """The four named fields. `as_stated` marks a receipt's own words, which are not ours."""
+class Provenance(BaseModel):
+    """The four named fields."""
 
-    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"as_stated"})
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     region_scope: str
     energy_source: str
     methodology: str
     renewable_ratio_bps: int | None
-    as_stated: bool | None = None
+
+
+class StatedProvenance(Provenance):
+    """The same as a receipt states them: its words, not ours."""
+
+    as_stated: bool = True
 
 
 class Grounded(Result):
@@ -80,7 +96,7 @@ def sentence(provenance: Provenance) -> str:
     return "; ".join(parts) + "."
 
 
-def grounds(estimate: Estimate, *, full: bool) -> dict[str, Any]:
+def grounds(estimate: Estimate, *, full: bool, synthetic: bool = False) -> dict[str, Any]:
     """The fields of `Grounded` for one estimated request."""
     return {
         "tier": estimate.footprint.tier,
@@ -90,7 +106,7 @@ def grounds(estimate: Estimate, *, full: bool) -> dict[str, Any]:
         "methodology_sha256": estimate.method.sha256,
         "location_evidence": estimate.location_evidence,
         "ghg_scope": estimate.ghg_scope,
-        "synthetic": False,
+        "synthetic": synthetic,
         "grid": reading_fields(estimate.reading, full=full),
         "provenance": Provenance(
             region_scope=estimate.region_scope,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 __all__ = ["JSON_TEXT", "Arguments", "Detail", "Result"]
 
@@ -46,16 +46,12 @@ class Result(BaseModel):
     told_last: ClassVar[tuple[str, ...]] = ()
     unlisted: ClassVar[frozenset[str]] = frozenset()
 
-    @model_serializer(mode="wrap")
-    def _in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
+    def structured(self) -> dict[str, Any]:
+        """The structured content: what a client receives, and what the command line prints with --json."""
+        fields = self.model_dump()
         for name in self.omitted_when_null:
             if fields[name] is None:
                 del fields[name]
         for name in self.told_last:
             fields[name] = fields.pop(name)
         return fields
-
-    def structured(self) -> dict[str, Any]:
-        """The structured content: what a client receives, and what the command line prints with --json."""
-        return self.model_dump()

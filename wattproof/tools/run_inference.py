@@ -86,7 +86,7 @@ class RunResult(Grounded):
     replayed: bool
     answer: str | None
     finish_reason: str | None
-    tool_calls: tuple[dict[str, Any], ...] | None
+    tool_calls: tuple[dict[str, Any], ...] | None = None
     provider_id: str
     model: str
     resolved_model: str | None
@@ -96,14 +96,14 @@ class RunResult(Grounded):
     carbon_gco2e: Figure | None
     carbon_market_gco2e: Figure | None
     water_ml: Figure | None
-    adpe_kgsbeq: Figure | None
+    adpe_kgsbeq: Figure | None = None
     assumed: tuple[str, ...]
     pue: float | None
     cost: Cost | None
     latency_ms: int | None
     attempts: int
     decision: dict[str, Any] | None
-    request_salt: str | None
+    request_salt: str | None = None
     reasons: dict[str, str]
 
 
@@ -251,11 +251,11 @@ def _settled(run: RunSettled, args: RunArgs) -> RunResult:
         decision=decision,
         request_salt=None if salt is None else salt.hex(),
         reasons=reasons,
-        **(_shared(estimate, args) | {"synthetic": entry.synthetic}),
+        **_shared(estimate, args, synthetic=entry.synthetic),
     )
 
 
-def _shared(estimate: Estimate, args: RunArgs) -> dict[str, Any]:
+def _shared(estimate: Estimate, args: RunArgs, *, synthetic: bool = False) -> dict[str, Any]:
     """The fields that a plan and a run have in common."""
     full = args.detail == "full"
     digits = None if full else 3
@@ -268,7 +268,7 @@ def _shared(estimate: Estimate, args: RunArgs) -> dict[str, Any]:
         **{name: figure(getattr(estimate.footprint, name), digits) for name in names},
         "assumed": estimate.assumed,
         "pue": pue,
-        **grounds(estimate, full=full),
+        **grounds(estimate, full=full, synthetic=synthetic),
     }
 
 

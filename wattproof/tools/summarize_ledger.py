@@ -55,16 +55,16 @@ class SummaryResult(Result):
     estimated_energy_kwh: Figure | None
     estimated_carbon_kg: Figure | None
     carbon_market_kg: float | None
-    water_ml: float | None
-    adpe_kgsbeq: float | None
+    water_ml: float | None = None
+    adpe_kgsbeq: float | None = None
     cost_micros: dict[str, int]
     zone_known_bps: int | None
     temporal_match_bps: dict[str, int]
     usage_source_bps: dict[str, int]
     groups: tuple[dict[str, Any], ...]
     next_cursor: str | None
-    methods: tuple[str, ...] | None
-    counts: dict[str, dict[str, int]] | None
+    methods: tuple[str, ...] | None = None
+    counts: dict[str, dict[str, int]] | None = None
     edition: str
     synthetic: bool
     reasons: dict[str, str]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.tools.provenance import Provenance, sentence
+from wattproof.tools.provenance import StatedProvenance, sentence
 from wattproof.tools.result import Arguments, Detail, Result
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class VerifyResult(Result):
     ghg_scope: str | None
     synthetic: bool
     grid: dict[str, Any] | None
-    statement: dict[str, Any] | None
-    provenance: Provenance
+    statement: dict[str, Any] | None = None
+    provenance: StatedProvenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +241,13 @@ _STATED = {
 }
 
 
-def _stated_provenance(payload: Mapping[str, Any]) -> Provenance:
+def _stated_provenance(payload: Mapping[str, Any]) -> StatedProvenance:
     ratio = payload.get("renewable_ratio_bps")
-    return Provenance(
+    return StatedProvenance(
         region_scope=_text(payload, "region_scope") or "unstated",
         energy_source=_text(payload, "energy_source") or "unstated",
         methodology=_text(payload, "method_id") or "unstated",
         renewable_ratio_bps=ratio if type(ratio) is int and 0 <= ratio <= 10_000 else None,
-        as_stated=True,
     )
 
 
