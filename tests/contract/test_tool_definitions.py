@@ -135,6 +135,14 @@ async def test_every_parameter_is_described_and_every_optional_one_accepts_null(
                 jsonschema.validate(None, parameter)
 
 
+def test_every_optional_argument_takes_an_explicit_null() -> None:
+    required: dict[str, Any] = {"model": "m", "messages": [{"role": "user"}], "max_output_tokens": 1, "receipt": "r"}
+    for spec in TOOLS:
+        given = {name: required.get(name) for name in spec.arguments.model_fields}
+        least = {name: required[name] for name, field in spec.arguments.model_fields.items() if field.is_required()}
+        assert spec.arguments.model_validate(given) == spec.arguments.model_validate(least)
+
+
 async def test_schemas_are_valid_object_rooted_and_without_references(installation: Installation) -> None:
     for tool in await definitions(installation):
         for schema in (tool["inputSchema"], tool["outputSchema"]):

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
 import jsonschema
 import pytest
 from mcp import Client, MCPError
 from mcp.types import CallToolResult, TextContent, TextResourceContents
 
 from wattproof import __version__
+from wattproof.server.app import build_server
 
 if TYPE_CHECKING:
+    from tests.fakes.installation import Installation
     from tests.fakes.provider import FakeProvider
+    from wattproof.resources.providers import Deployment
+    from wattproof.tools import Deps
 
 META = "io.github.wattproof/provenance"
 NAMED = ("region_scope", "energy_source", "methodology", "renewable_ratio_bps")
@@ -152,6 +161,38 @@ async def test_a_failing_provider_is_reported_without_its_own_words(
     text = await refusal(client, "run_inference", RUN)
     assert "http_500" in text or "500" in text
     assert "\x1b" not in text
+
+
+async def test_a_run_that_the_client_gives_up_is_settled_as_cancelled(
+    client: Client, fake_provider: FakeProvider
+) -> None:
+    fake_provider.script("hang_mid")
+    with anyio.move_on_after(20) as scope:
+
+        async def give_up(progress: float, total: float | None, message: str | None) -> None:
+            scope.cancel()
+
+        await client.call_tool("run_inference", {**RUN, "request_id": "gone"}, progress_callback=give_up)
+    assert scope.cancelled_caught
+    with anyio.fail_after(20):
+        while (summary := (await call(client, "summarize_ledger", {"detail": "full"}))[1])["request_count"] == 0:
+            await anyio.lowlevel.checkpoint()
+    assert summary["counts"]["status"] == {"cancelled": 1}
+
+
+async def test_a_bug_of_ours_stays_masked(at_fake: Installation, era: Any) -> None:
+    @asynccontextmanager
+    async def broken() -> AsyncGenerator[Deps]:
+        async with at_fake.open() as deps:
+            yield replace(deps, deployments=_leak)
+
+    async with Client(build_server(broken), mode=era) as client:
+        text = await refusal(client, "run_inference", {**RUN, "dry_run": True})
+    assert text == "Error executing tool run_inference"
+
+
+async def _leak() -> tuple[Deployment, ...]:
+    raise RuntimeError("the key is sk-secret")
 
 
 async def test_the_resources_are_complete_and_readable(client: Client) -> None:

@@ -158,6 +158,34 @@ def test_a_body_beyond_the_limit_is_refused(guarded: Listening) -> None:
     assert reply.status_code == 413
 
 
+async def test_on_all_addresses_any_name_is_served_but_not_to_a_page_from_elsewhere(server: MCPServer[Any]) -> None:
+    app = build(server, host="0.0.0.0", token=TOKEN, allow_keyed_runs=True)
+    headers = {**ACCEPT, **bearer(), "Host": "watt.example:8321"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://watt.example:8321") as http,
+    ):
+        assert (await http.post("/mcp", json=PING, headers=headers)).status_code == 200
+        own = {**headers, "Origin": "http://watt.example:8321"}
+        assert (await http.post("/mcp", json=PING, headers=own)).status_code == 200
+        elsewhere = {**headers, "Origin": "http://evil.example"}
+        assert (await http.post("/mcp", json=PING, headers=elsewhere)).status_code == 403
+        assert (await http.post("/mcp", json=PING, headers={**headers, "Authorization": ""})).status_code == 401
+
+
+async def test_named_hosts_are_served_and_no_others(server: MCPServer[Any]) -> None:
+    app = build_http_app(
+        server, token=TOKEN, host="0.0.0.0", port=8321, allow_keyed_runs=True, allowed_hosts=["watt.example"]
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://watt.example") as http,
+    ):
+        headers = {**ACCEPT, **bearer()}
+        assert (await http.post("/mcp", json=PING, headers=headers)).status_code == 200
+        assert (await http.post("/mcp", json=PING, headers={**headers, "Host": "evil.example"})).status_code == 421
+
+
 def test_a_public_address_without_a_token_is_refused(server: MCPServer[Any]) -> None:
     for host in ("0.0.0.0", "192.0.2.7", "::", "example.org"):
         with pytest.raises(Refused, match="token"):

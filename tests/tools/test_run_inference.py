@@ -47,7 +47,13 @@ async def test_a_run_returns_the_answer_its_footprint_and_a_receipt(at_fake: Ins
     assert result.cost.currency == "USD"
     assert result.provenance.region_scope == "FR"
     assert result.grid["intensity_gco2e_per_kwh"] == 31.0
-    assert result.decision == {"candidates": 1, "allowed": 1, "excluded": {}, "decided_by": "only candidate"}
+    assert result.decision == {
+        "candidates": 1,
+        "allowed": 1,
+        "in_best_band": 1,
+        "excluded": {},
+        "decided_by": "only candidate",
+    }
 
 
 async def test_the_text_is_complete_without_the_structured_content(at_fake: Installation) -> None:

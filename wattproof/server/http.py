@@ -25,6 +25,7 @@ __all__ = ["MAX_REQUEST_BYTES", "build_http_app"]
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 
 
@@ -40,8 +41,11 @@ def build_http_app(
     """The application: ``/mcp`` (stateless streamable HTTP) and ``/healthz``.
 
     With a `token` every request to ``/mcp`` must carry it. Without one the server must be reachable from this machine
-    alone, must not be able to spend anybody's keys, and refuses what a proxy forwarded. `allowed_hosts` are further
-    `name` or `name:port` that clients call this server by, where it listens on all addresses.
+    alone, must not be able to spend anybody's keys, and refuses what a proxy forwarded.
+
+    Host and Origin must be of this server, so that a page in a browser cannot reach it by another name. `allowed_hosts`
+    adds `name` or `name:port` to its own address. A server on all addresses has too many names to list: there, unless
+    `allowed_hosts` says which count, the token guards, and a page may only call the host that it came from.
 
     Raises:
         Refused: no token, but a public address or keyed runs.
@@ -50,17 +54,22 @@ def build_http_app(
         raise Refused(f"A server on {host} needs a token; listen on 127.0.0.1, or leave --no-auth out.")
     if token is None and allow_keyed_runs:
         raise Refused("Without a token, runs on providers that need a key are off: anyone here could spend your money.")
+    any_name = host.strip("[]") in _ALL_ADDRESSES and not allowed_hosts
     app = server.streamable_http_app(
         streamable_http_path="/mcp",
         # JSON mode drops progress notifications in both protocol eras.
         json_response=False,
         stateless_http=True,
         max_request_body_size=MAX_REQUEST_BYTES,
-        transport_security=_transport_security(host, port, allowed_hosts),
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        if any_name
+        else _transport_security(host, port, allowed_hosts),
         host=host,
     )
     app.router.routes.append(Route("/healthz", _healthz, methods=["GET"]))
     app.add_middleware(_Guard, token=token)
+    if any_name:
+        app.add_middleware(_SameOrigin)
     return app
 
 
@@ -91,17 +100,32 @@ class _Guard:
         return JSONResponse({"error": problem}, 401, {"WWW-Authenticate": 'Bearer realm="wattproof"'})
 
 
+class _SameOrigin:
+    """Refuses a page that was loaded from elsewhere, where the server's own names are not known."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers: dict[bytes, bytes] = dict(scope["headers"])
+            origin = headers.get(b"origin")
+            if origin is not None and origin.partition(b"://")[2] != headers.get(b"host", b""):
+                await JSONResponse({"error": "Requests of other origins are refused."}, 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 async def _healthz(_request: Request) -> JSONResponse:
     """That the process answers, and its version; nothing about what it holds."""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
 def _transport_security(host: str, port: int, allowed_hosts: Sequence[str]) -> TransportSecuritySettings:
-    """Which Host and Origin headers are ours: a page in a browser must not reach this server by another name."""
+    """Which Host and Origin headers are ours."""
     bare = host.strip("[]")
-    names = [*_LOOPBACK_NAMES]
-    if bare not in ("0.0.0.0", "::"):  # noqa: S104  (compared, not bound)
-        names.append(f"[{bare}]" if ":" in bare else bare)
+    own = () if bare in _ALL_ADDRESSES else (f"[{bare}]" if ":" in bare else bare,)
+    names = [*_LOOPBACK_NAMES, *own]
     hosts = [f"{name}:{port}" for name in names] + list(allowed_hosts)
     if port in (80, 443):
         hosts += names

@@ -59,12 +59,13 @@ async def choose(model_name: str, chat: ChatRequest, policy: Policy, deps: Deps)
 
 
 def choice_of(decision: Decision) -> dict[str, Any]:
-    """A decision in four fields: how many candidates, how many allowed, why the others not, what decided."""
+    """A decision in five fields; `in_best_band` counts those without a meaningful carbon difference from the best."""
     from wattproof.resources.routing import excluded_counts
 
     return {
         "candidates": len(decision.ranked),
         "allowed": len(decision.allowed),
+        "in_best_band": sum(ranked.in_best_band for ranked in decision.allowed),
         "excluded": excluded_counts(decision),
         "decided_by": decision.decided_by,
     }

@@ -298,7 +298,9 @@ def _decision_words(result: RunResult) -> list[str]:
     decision = result.decision
     if decision is None:
         return []
-    return [f"{decision['allowed']} of {decision['candidates']} candidates allowed; {decision['decided_by']} decided."]
+    alike = f"{decision['in_best_band']} without meaningful carbon difference; " if decision["in_best_band"] > 1 else ""
+    allowed = f"{decision['allowed']} of {decision['candidates']} candidates allowed"
+    return [f"{allowed}; {alike}decided by: {decision['decided_by']}."]
 
 
 def _outcome_words(result: RunResult) -> list[str]:
