@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wattproof.methodology.errors import InvalidInput, LedgerError
-from wattproof.resources.ledger import Amount, Ledger
+from wattproof.resources.ledger import Amount, FactorTerm, Ledger
 from wattproof.resources.receipts import (
     entry_hash,
     keys_from_jwks,
@@ -175,7 +175,10 @@ async def test_a_page_has_a_bounded_length(ledger: Ledger, limit: int) -> None:
         ("energy_nwh", {"energy_nwh": Amount(5, 6, 7)}),
         ("energy_nwh", {"energy_nwh": Amount(5, None, 7)}),
         ("water_nl", {"water_nl": Amount(-1)}),
+        ("water_nl", {"water_nl": Amount(2**53)}),
+        ("cost_micros", {"cost_micros": -1}),
         ("terms", {"terms": ()}),
+        ("terms", {"terms": (FactorTerm("decode", 2**53, 1, (), ()),)}),
         ("terms", {"carbon_location_ng": None}),
     ],
 )

@@ -39,7 +39,6 @@ class _Log:
     frontier: Frontier
     leaves: list[bytes] = field(default_factory=list[bytes])
     tagged: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-
     in_operations: bool = False
 
     @property
@@ -130,17 +129,16 @@ def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -
 def _already(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> Settled | None:
     if draft.request_id is None:
         return None
-    sql = "SELECT 1 FROM entry WHERE log_id = ? AND request_id = ?"
-    if transaction.connection.execute(sql, (draft.log_id, draft.request_id)).fetchone() is None:
+    sql = "SELECT seq, receipt_id, request_digest FROM entry WHERE log_id = ? AND request_id = ?"
+    row = transaction.connection.execute(sql, (draft.log_id, draft.request_id)).fetchone()
+    if row is None:
         return None
-    existing = find_request(transaction.connection, draft.log_id, draft.request_id)
-    if existing is None:
-        return None
+    seq, name, digest = row
     # Asked again after an unclear answer: this very try wrote the entry, and nothing is written twice.
-    if existing.draft.request_digest == draft.request_digest and _ended(transaction, draft, attempt_no):
-        return existing
+    if digest == draft.request_digest and _ended(transaction, draft, attempt_no):
+        return find_request(transaction.connection, draft.log_id, draft.request_id)
     raise RequestConflict(
-        f"request_id {draft.request_id!r} was settled before, as entry {existing.seq} ({existing.receipt_id}). "
+        f"request_id {draft.request_id!r} was settled before, as entry {seq} ({name}). "
         "An entry is never changed: record what was spent since as an adjustment, or use another request_id."
     )
 

@@ -11,12 +11,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from wattproof.methodology.errors import LedgerLocked
-from wattproof.resources.ledger.driver import sqlite_errors
+from wattproof.resources.ledger.driver import sqlite_errors, unusable
 
 __all__ = ["FileLock"]
 
@@ -68,6 +68,7 @@ class FileLock:
 
         Raises:
             LedgerLocked: another process kept it for the whole `timeout_s`; the text names it.
+            LedgerUnusable: the file system has no locks.
         """
         self._acquire()
         try:
@@ -91,14 +92,18 @@ class FileLock:
             time.sleep(wait_s)
             wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
         since = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, f"{self._name} since {since}\n".encode().ljust(_HOLDER_BYTES)[:_HOLDER_BYTES])
+        # The name helps others; being unable to leave it (a full disk) must not leave the lock behind instead.
+        with suppress(OSError):
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, f"{self._name} since {since}\n".encode().ljust(_HOLDER_BYTES)[:_HOLDER_BYTES])
 
     def _tried(self) -> bool:
         try:
             _try_lock(self._descriptor)
         except (BlockingIOError, PermissionError):
             return False
+        except OSError as error:
+            raise unusable(self._path, error) from error
         return True
 
     def _holder(self) -> str:

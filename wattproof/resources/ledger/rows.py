@@ -44,6 +44,8 @@ _UNKNOWN = (None, None, None)
 _MAX_NAME = 200
 _MAX_TAGS = 16
 _MAX_TAG = 64
+# What a receipt can state; a thousand such entries still add up within 64 bits.
+_MAX_AMOUNT = 2**53 - 1
 
 
 class Place(NamedTuple):
@@ -96,6 +98,8 @@ def check_draft(draft: EntryDraft) -> None:
         if getattr(draft, field) is not None:
             check_name(field, getattr(draft, field))
     check_instant("occurred_at", draft.occurred_at)
+    if draft.cost_micros is not None and not 0 <= draft.cost_micros <= _MAX_AMOUNT:
+        raise InvalidInput("cost_micros", f"is {draft.cost_micros}", "give 0 to 2**53 - 1")
     if len(draft.tags) > _MAX_TAGS or len(set(draft.tags)) != len(draft.tags):
         raise InvalidInput("tags", f"are {len(draft.tags)}", f"give at most {_MAX_TAGS} different tags")
     for tag in draft.tags:
@@ -111,6 +115,9 @@ def _check_terms(draft: EntryDraft) -> None:
         raise InvalidInput("terms", f"are {len(draft.terms)}", f"give at most {MAX_TERMS}")
     if not draft.terms and any(amount is not None and amount.low is not None for amount in (energy, carbon)):
         raise InvalidInput("terms", "are missing for an amount with an interval", "give the terms it was made from")
+    means = [mean for term in draft.terms for mean in (term.energy_mean_nwh, term.carbon_mean_ng or 0)]
+    if any(not 0 <= mean <= _MAX_AMOUNT for mean in means):
+        raise InvalidInput("terms", "have a mean that is negative or 2**53 or more", "give 0 to 2**53 - 1")
     if any((term.carbon_mean_ng is None) != (carbon is None) for term in draft.terms):
         raise InvalidInput("terms", "disagree about carbon", "give carbon_mean_ng in every term iff carbon is known")
 
@@ -122,6 +129,8 @@ def _check_amount(name: str, amount: Amount | None) -> None:
         raise InvalidInput(name, "has one end of an interval", "give low and high together, or neither")
     if amount.median < 0 or (amount.low is not None and not amount.low <= amount.median <= (amount.high or 0)):
         raise InvalidInput(name, f"is {amount}", "give 0 <= low <= median <= high")
+    if max(amount.median, amount.high or 0) > _MAX_AMOUNT:
+        raise InvalidInput(name, f"is {amount}", "give less than 2**53")
 
 
 def terms_of(draft: EntryDraft) -> tuple[FactorTerm, ...]:

@@ -149,7 +149,9 @@ class Writer:
 
     def _run(self) -> None:
         while jobs := self._take():
-            self._commit([job for job in jobs if not job.future.cancelled()])
+            wanted = [job for job in jobs if not job.future.cancelled()]
+            if wanted:
+                self._commit(wanted)
 
     def _take(self) -> list[_Job]:
         """Everything that waits, at least one job; empty when the writer is to stop."""
@@ -173,6 +175,7 @@ class Writer:
                 # One of them spoiled the group; alone, each gets its own answer.
                 for job in jobs:
                     self._commit_group([job])
+            # Everybody has an answer by now; a checkpoint that fails loses nothing and is tried again.
             if self._wal_bytes() > self._checkpoint_at:
                 self._checkpoint()
         # Whoever has no answer yet never got as far as a transaction.
@@ -211,7 +214,9 @@ class Writer:
     def _checkpoint(self) -> None:
         """Copy the write-ahead log into the database and cut it to nothing, unless a reader still needs it."""
         self._connection.execute("PRAGMA busy_timeout=0")
-        (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        try:
+            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         # With a reader in the way, trying again on every commit would cost more than a longer file.
         self._checkpoint_at = self._wal_bytes() + _WAL_BYTES if busy else _WAL_BYTES
