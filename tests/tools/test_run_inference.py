@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,23 @@ async def test_a_dry_run_over_the_catalogue_lists_every_candidate_with_its_exclu
     excluded = [row for row in ranked if "excluded_by" in row]
     assert len(excluded) == len(ranked) - result.decision["allowed"]
     assert all("score" not in row for row in excluded)
+
+
+async def test_the_text_of_a_choice_says_what_decided_and_among_how_many(installation: Installation) -> None:
+    result = await run(installation, dry_run=True, max_carbon_intensity=100)
+    assert result.decision is not None
+    assert f"{result.decision['allowed']} of {result.decision['candidates']} candidates allowed; " in brief(result)
+    assert f"{result.decision['decided_by']} decided." in brief(result)
+
+
+async def test_a_run_in_an_unknown_place_says_how_to_name_it(
+    installation: Installation, fake_provider: FakeProvider
+) -> None:
+    hidden = fake_provider.deployment(zone=None, location_evidence="unknown")
+    installation.deployments = (hidden,)
+    assert "Zone unknown: the provider names none." in brief(await run(installation))
+    installation.deployments = (replace(hidden, local=True),)
+    assert "Zone unknown: set WATTPROOF_ZONE" in brief(await run(installation))
 
 
 async def test_a_suffix_of_the_model_wins_over_the_preset(at_fake: Installation) -> None:

@@ -91,6 +91,7 @@ async def test_an_unknown_zone_makes_the_ratio_null_and_lowers_the_known_share(t
     assert result.zone_known_bps == 5000
     assert {group["provider_id"] for group in result.groups} == {"alpha", "beta"}
     assert "alpha " in brief(result)
+    assert brief(result).startswith("All time: 2 requests, 100 tokens")
 
 
 async def test_a_period_is_read_in_the_callers_time_zone(two_places: Installation) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode as b64decode
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wattproof.methodology.errors import InvalidInput
+from wattproof.resources.receipts import RECEIPT_TYP, sign
 from wattproof.tools.run_inference import RunArgs, run_inference
 from wattproof.tools.verify_receipt import VerifyArgs, VerifyResult, brief, verify_receipt
 from wattproof.tools.views import receipt_view
@@ -130,6 +132,22 @@ async def test_full_detail_hands_out_the_whole_statement(at_fake: Installation) 
     assert full.statement is not None
     assert full.statement["schema"] == "wattproof-receipt/1"
     assert all(found["message"] for found in full.verdicts.values())
+    assert brief_one.checks == ()
+    assert len(full.checks) > 3
+
+
+async def test_an_implausible_intensity_is_shown_as_stated_beside_what_was_expected(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        ledger = await deps.ledger()
+        payload = json.loads(b64decode(view["jws"].split(".")[1] + "=="))
+        payload["grid"]["accounting"]["value_mgco2e_per_kwh"] = 400_000
+        result = await verify(deps, sign(payload, ledger.issuer, RECEIPT_TYP))
+    assert verdicts(result)["signature"] == "pass"
+    assert verdicts(result)["plausibility"] == "fail"
+    assert any(check["stated"] == 400 or check["expected"] == 400 for check in result.checks)
+    assert "plausibility FAIL" in brief(result)
+    assert "states" in brief(result)
 
 
 async def test_garbage_with_two_dots_is_reported_not_raised(installation: Installation) -> None:

@@ -84,15 +84,10 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
         return f"{_short(field)} is not a parameter; {fix}"
     if detail["type"] == "missing" and len(detail["loc"]) == 1:
         return f"{field} is missing; {_hint(field, arguments)}."
-    where = ".".join(str(part) for part in detail["loc"] if isinstance(part, int) or part in (field, *_inner(detail)))
+    # The rest of the path names branches of unions, which nobody wrote.
+    where = ".".join([field, *(str(part) for part in detail["loc"] if isinstance(part, int))])
     wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
     return f"{where} is {_short(repr(detail['input']))}; give {wanted}."
-
-
-def _inner(detail: ErrorDetails) -> tuple[str, ...]:
-    """The last name in the path, unless it is the name of a union's branch."""
-    last = detail["loc"][-1]
-    return (last,) if isinstance(last, str) and last.isidentifier() and last not in ("str", "int", "float") else ()
 
 
 def _wanted(detail: ErrorDetails) -> str:

@@ -100,7 +100,8 @@ async def summarize_ledger(args: SummaryArgs, deps: Deps) -> SummaryResult:
 
 def brief(result: SummaryResult) -> str:
     """The totals in a few sentences, the largest groups, the four named fields last."""
-    words = [f"{_period_words(result)}: {result.request_count:,} requests, {result.token_count:,} tokens"]
+    plural = "" if result.request_count == 1 else "s"
+    words = [f"{_period_words(result)}: {result.request_count:,} request{plural}, {result.token_count:,} tokens"]
     words[0] += f" ({result.cached_input_tokens:,} cached), {_amount_words(result)}"
     if result.zone_known_bps is not None:
         words[0] += f"; zone known for {result.zone_known_bps / 100:.0f} %"

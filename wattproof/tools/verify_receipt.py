@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from wattproof.methodology.errors import InvalidInput
 from wattproof.tools.provenance import StatedProvenance, sentence
+from wattproof.tools.receipt_subject import local_keys, local_proof, read_subject
 from wattproof.tools.result import Arguments, Detail, Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wattproof.resources.receipts.proof import InclusionProof
     from wattproof.resources.receipts.verify import Report
     from wattproof.tools.deps import Deps
 
-__all__ = ["Outcome", "VerifyArgs", "VerifyResult", "brief", "local_keys", "verify_receipt"]
+__all__ = ["Outcome", "VerifyArgs", "VerifyResult", "brief", "verify_receipt"]
 
-_MAX_RECEIPT = 96 * 1024
-_ID_LENGTH = 28
+# Two figures that differ by less are the same figure, rounded elsewhere.
+_SAME = 1e-3
+_ORDER = ("fail", "pass", "unknown")
 
 Outcome = Literal["established", "failed", "not_established"]
 
@@ -37,7 +37,10 @@ class VerifyArgs(Arguments):
 
 
 class VerifyResult(Result):
-    """What `verify_receipt` returns. `provenance` is the receipt's own statement."""
+    """What `verify_receipt` returns. `provenance` is the receipt's own statement.
+
+    `checks` holds the comparisons whose two figures differ; all of them with detail=full.
+    """
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"statement"})
     unlisted: ClassVar[frozenset[str]] = frozenset(
@@ -64,15 +67,6 @@ class VerifyResult(Result):
     provenance: StatedProvenance
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What was handed in: the receipt, and what came with it."""
-
-    jws: str
-    proof: InclusionProof | None
-    jwks: Mapping[str, Any] | None
-
-
 async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
     """Judge a receipt of this ledger or of anyone. Keys come from this installation or from `jwks`, never from it.
 
@@ -84,13 +78,13 @@ async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
     from wattproof.resources.receipts.verify import exit_code
     from wattproof.resources.receipts.verify import verify_receipt as judge
 
-    subject = await _subject(args.receipt, deps)
+    subject = await read_subject(args.receipt, deps)
     given = subject.jwks is not None
     report = judge(
         subject.jws,
         keys_from_jwks(subject.jwks) if subject.jwks is not None else local_keys(deps),
         now=deps.clock(),
-        inclusion=subject.proof or await _local_proof(subject.jws, deps),
+        inclusion=subject.proof or await local_proof(subject.jws, deps),
         trust="given" if given else "local",
     )
     outcomes: dict[int, Outcome] = {0: "established", 1: "failed"}
@@ -99,111 +93,14 @@ async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
 
 def brief(result: VerifyResult) -> str:
     """The verdicts in words: what failed first and why, the four named fields as the receipt states them last."""
-    ordered = sorted(
-        result.verdicts.items(), key=lambda item: ("fail", "pass", "unknown").index(item[1]["verdict"] or "")
-    )
+    ordered = sorted(result.verdicts.items(), key=lambda item: _ORDER.index(item[1]["verdict"] or ""))
     told = [f"{name} {_verdict_words(found)}" for name, found in ordered]
     name = f"Receipt {result.receipt_id}" if result.receipt_id else "Unreadable receipt"
     words = [f"{name}: {result.outcome.replace('_', ' ')}: {'; '.join(told)}."]
-    words += [_check_words(check) for check in result.checks if check["stated"] != check["expected"]][:2]
+    words += [_check_words(check) for check in result.checks if _differs(check)][:2]
     trust = {"local": "Key of this installation.", "given": "Key as given by the caller.", "unknown": "Key unknown."}
     words.append(trust.get(result.key_trust or "unknown", "Key unknown."))
     return " ".join([*words, "As stated:", sentence(result.provenance)])
-
-
-def local_keys(deps: Deps) -> dict[str, bytes]:
-    """The public keys that this installation published; empty before its first receipt.
-
-    Raises:
-        KeyUnusable: the file is there but is not a key set.
-    """
-    from wattproof.resources.receipts.keys import keys_from_jwks, read_jwks
-
-    path = deps.home / "keys" / "jwks.json"
-    return keys_from_jwks(read_jwks(path)) if path.exists() else {}
-
-
-async def _subject(receipt: str | dict[str, Any], deps: Deps) -> _Subject:
-    if isinstance(receipt, str):
-        text = receipt.strip()
-        if not text.startswith("{"):
-            return await _named(text, deps)
-        receipt = _parsed(text)
-    known = {"jws", "inclusion", "jwks", "receipt_id"}
-    unknown = sorted(receipt.keys() - known)
-    if "jws" not in receipt or unknown:
-        raise InvalidInput(
-            "receipt",
-            f"has no jws, or holds {', '.join(unknown)[:80]}" if unknown else "has no jws",
-            "give a receipt id, a JWS, or {jws, inclusion, jwks}; other vendors' blocks are not read by this version",
-        )
-    jws, inclusion, jwks = receipt["jws"], receipt.get("inclusion"), receipt.get("jwks")
-    if not isinstance(jws, str) or len(jws) > _MAX_RECEIPT:
-        raise InvalidInput("receipt.jws", "is not a text of at most 96 KiB", "give the compact JWS")
-    return _Subject(jws.strip(), _proof(inclusion), _object("receipt.jwks", jwks))
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    import json
-
-    try:
-        value: object = json.loads(text) if len(text) <= 4 * _MAX_RECEIPT else None
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidInput(
-            "receipt", "begins with { but is not a JSON object", "give an id, a JWS, or {jws, inclusion}"
-        )
-    return cast("dict[str, Any]", value)
-
-
-def _proof(inclusion: object) -> InclusionProof | None:
-    from wattproof.resources.receipts.proof import InclusionProof
-
-    document = _object("receipt.inclusion", inclusion)
-    return None if document is None else InclusionProof.from_dict(document)
-
-
-def _object(field: str, value: object) -> dict[str, Any] | None:
-    if value is not None and not isinstance(value, dict):
-        raise InvalidInput(field, "is not an object", "give it as JSON, or leave it out")
-    return cast("dict[str, Any] | None", value)
-
-
-async def _named(text: str, deps: Deps) -> _Subject:
-    if text.count(".") == 2 and len(text) <= _MAX_RECEIPT:
-        return _Subject(text, None, None)
-    jws = await _stored(text, deps) if text.startswith("r_") and len(text) == _ID_LENGTH else None
-    if jws is None:
-        shown = text if len(text) <= 40 else text[:37] + "..."
-        raise InvalidInput(
-            "receipt",
-            f"{shown!r} is neither a JWS nor the id of a receipt in this ledger",
-            "give an id (r_ and 26 characters) that run_inference returned here, or the JWS itself",
-        )
-    return _Subject(jws, None, None)
-
-
-async def _stored(receipt_id: str, deps: Deps) -> str | None:
-    if not has_ledger(deps):
-        return None
-    return await (await deps.ledger()).get_jws(receipt_id)
-
-
-async def _local_proof(jws: str, deps: Deps) -> InclusionProof | None:
-    """The inclusion proof of a receipt that this ledger holds."""
-    from wattproof.resources.receipts.payload import entry_hash, receipt_id
-
-    if not jws.isascii() or not has_ledger(deps):
-        return None
-    ledger = await deps.ledger()
-    settled = await ledger.get(deps.log_id, receipt_id=receipt_id(entry_hash(jws)))
-    return None if settled is None else await ledger.inclusion(settled.log_id, settled.seq)
-
-
-def has_ledger(deps: Deps) -> bool:
-    """Whether a ledger exists: looking at a stranger's receipt must not create one."""
-    return (deps.home / "ledger.sqlite3").exists()
 
 
 def _result(report: Report, outcome: Outcome, *, full: bool) -> VerifyResult:
@@ -221,7 +118,7 @@ def _result(report: Report, outcome: Outcome, *, full: bool) -> VerifyResult:
         verdicts=verdicts,
         key_trust=report.key_trust,
         log_evidence=report.log_evidence,
-        checks=tuple(asdict(check) for check in report.checks),
+        checks=tuple(check for check in map(asdict, report.checks) if full or _differs(check)),
         reasons={} if report.payload else {"provenance": "the receipt could not be read"},
         **{ours: _text(payload, theirs) for ours, theirs in _STATED.items()},
         synthetic=report.verdicts["signature"].reason == "simulation",
@@ -279,6 +176,14 @@ def _verdict_words(found: Mapping[str, str | None]) -> str:
         return "pass"
     told = found.get("message") or (found["reason"] or "").replace("_", " ")
     return f"{(found['verdict'] or '').upper() if found['verdict'] == 'fail' else 'unknown'} ({told.rstrip('.')})"
+
+
+def _differs(check: Mapping[str, Any]) -> bool:
+    """Whether the two figures differ by more than their last digits; in brief the others are not worth a line."""
+    stated, expected = check["stated"], check["expected"]
+    if stated is None or expected is None:
+        return False
+    return abs(stated - expected) > _SAME * max(abs(stated), abs(expected))
 
 
 def _check_words(check: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ async def receipt_view(receipt_id: str, deps: Deps) -> dict[str, Any] | None:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    from wattproof.tools.verify_receipt import has_ledger
+    from wattproof.tools.receipt_subject import has_ledger
 
     if not has_ledger(deps):
         return None
