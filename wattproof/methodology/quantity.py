@@ -177,9 +177,11 @@ def _no_reasons() -> Mapping[str, str]:
 class Footprint:
     """What one request (or several) costs, by one method.
 
-    Energy at the wall for the chosen boundary [Wh]; climate [gCO2e], location-based and market-based; water [mL];
-    resource depletion ADPe [kg Sb eq]. An indicator that the method does not define is None, with its reason
-    under the same name in `reasons`.
+    Energy at the wall for the chosen boundary [Wh]; climate [gCO2e], location-based and market-based; water [mL], the
+    sum of on-site and off-site where both are known; resource depletion ADPe [kg Sb eq]. `carbon_embodied_gco2e` is the
+    share of manufacturing the hardware: beside `carbon_gco2e`, unless the method's `embodied_included` says that it is
+    a part of it. An indicator that the method does not define is None, with its reason under the same name in
+    `reasons`.
     """
 
     method_id: str
@@ -194,3 +196,6 @@ class Footprint:
     reasons: Mapping[str, str] = field(default_factory=_no_reasons)
     energy_terms: tuple[Term, ...] = ()
     carbon_terms: tuple[Term, ...] = ()
+    carbon_embodied_gco2e: Quantity | None = None
+    water_onsite_ml: Quantity | None = None
+    water_offsite_ml: Quantity | None = None

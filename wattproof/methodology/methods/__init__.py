@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from wattproof.methodology.closest import closest
 from wattproof.methodology.errors import UnknownMethod
-from wattproof.methodology.methods.activity import Activity, Intensity
+from wattproof.methodology.methods.activity import Activity, Intensity, Telemetry
 from wattproof.methodology.methods.batchin import BATCHIN
 from wattproof.methodology.methods.cpu_time import CPU_TIME
 from wattproof.methodology.methods.method import Method
 from wattproof.methodology.methods.param import PARAM
 
-__all__ = ["Activity", "Intensity", "Method", "all_methods", "get_method"]
+__all__ = ["Activity", "Intensity", "Method", "Telemetry", "all_methods", "get_method"]
 
 _METHODS = (PARAM, CPU_TIME, BATCHIN)
 _BY_NAME = {name: method for method in _METHODS for name in (method.id, *method.aliases)}

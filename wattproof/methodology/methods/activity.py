@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.models import Model
 from wattproof.methodology.quantity import Usage, Workload
 
-__all__ = ["Activity", "Intensity"]
+__all__ = ["Activity", "Intensity", "Telemetry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Intensity:
     """Location-based carbon intensity of the electricity [gCO2e/kWh], the spread of its logarithm, and its source.
 
     Raises:
-        InvalidInput: the value or its spread is negative.
+        InvalidInput: the value or its spread is negative or not finite.
     """
 
     gco2e_per_kwh: float
@@ -25,22 +26,49 @@ class Intensity:
     source_id: str
 
     def __post_init__(self) -> None:
-        if not self.gco2e_per_kwh >= 0:
-            raise InvalidInput("intensity_gco2e_per_kwh", f"is {self.gco2e_per_kwh!r}", "give a number >= 0")
-        if not self.sigma_ln >= 0:
-            raise InvalidInput("sigma_ln_intensity", f"is {self.sigma_ln!r}", "give a number >= 0")
+        _require("intensity_gco2e_per_kwh", self.gco2e_per_kwh, least=0)
+        _require("sigma_ln_intensity", self.sigma_ln, least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What meters recorded for one request: accelerator, host and the request's share of provisioned idle [Wh].
+
+    `samples` readings lie `resolution_ms` apart. PUE is not in it.
+
+    Raises:
+        InvalidInput: an energy is negative or not finite, or there is no sample.
+    """
+
+    gpu_wh: float
+    host_wh: float
+    idle_wh: float
+    samples: int
+    resolution_ms: float
+
+    def __post_init__(self) -> None:
+        for name in ("gpu_wh", "host_wh", "idle_wh"):
+            _require(f"samples.{name}", getattr(self, name), least=0)
+        _require("samples.samples", self.samples, least=1)
+        _require("samples.resolution_ms", self.resolution_ms, above=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One request. What is None nobody supplied: a method then assumes a value and says so.
+    """One request. What is None nobody supplied: a method then assumes a value and says so, or leaves it out.
 
-    `batch` is the number of requests that the server generates for at once. `cpu_seconds` counts where `cpu_measured`.
-    `hardware` names the accelerator, e.g. `H100` or `B200`. `profile` holds a provider's own coefficients, for the
-    methods that are defined by them.
+    `batch` is the number of requests that the server generates for at once; `batch_api` says that the request went
+    through a provider's offline batch interface. `cpu_seconds` counts where `cpu_measured`. `hardware` names the
+    accelerator, e.g. `H100` or `B200`, and `weight_bytes_per_param` the precision that the weights are served in.
+    `latency_s` is the time from request to last token. On-site water is consumed for cooling per kWh of IT energy,
+    off-site water for electricity per kWh at the wall. `market_gco2e_per_kwh` is what the contractual instrument
+    `instrument_id` declares. `mix_adpe_kgsbeq_per_kwh` is the resource depletion of the electricity. `samples` and
+    `opinion_ref` (an assurance opinion) are for the method that takes them. `profile` holds a provider's own
+    coefficients, for the methods that are defined by them.
 
     Raises:
-        InvalidInput: PUE below 1, batch below 1, or negative CPU seconds.
+        InvalidInput: a number is not finite or outside its range (PUE or batch below 1, anything negative), or an
+            instrument without its intensity or the reverse.
     """
 
     workload: Workload
@@ -54,13 +82,47 @@ class Activity:
     cpu_measured: bool = False
     profile: Mapping[str, float] | None = None
     hardware: str | None = None
+    batch_api: bool = False
+    weight_bytes_per_param: float | None = None
+    latency_s: float | None = None
+    wue_onsite_l_per_kwh: float | None = None
+    wue_offsite_l_per_kwh: float | None = None
+    wue_source: str | None = None
+    market_gco2e_per_kwh: float | None = None
+    instrument_id: str | None = None
+    mix_adpe_kgsbeq_per_kwh: float | None = None
+    samples: Telemetry | None = None
+    opinion_ref: str | None = None
 
     def __post_init__(self) -> None:
-        if self.pue is not None and not self.pue >= 1:
-            raise InvalidInput("pue", f"is {self.pue!r}", "give a number >= 1")
-        if self.batch is not None and not self.batch >= 1:
-            raise InvalidInput("batch", f"is {self.batch!r}", "give a number >= 1")
-        if self.cpu_seconds is not None and not self.cpu_seconds >= 0:
-            raise InvalidInput("cpu_seconds", f"is {self.cpu_seconds!r}", "give a number >= 0")
+        _require("pue", self.pue, least=1)
+        _require("batch", self.batch, least=1)
+        _require("weight_bytes_per_param", self.weight_bytes_per_param, above=0)
+        for name in _NOT_NEGATIVE:
+            _require(name, getattr(self, name), least=0)
         if self.cpu_measured and self.cpu_seconds is None:
             raise InvalidInput("cpu_seconds", "is missing", "give the CPU seconds that were measured")
+        if (self.market_gco2e_per_kwh is None) != (self.instrument_id is None):
+            fix = "give both, or neither: a market-based figure rests on a named instrument"
+            raise InvalidInput("instrument_id", "and market_gco2e_per_kwh are not given together", fix)
+
+
+_NOT_NEGATIVE = (
+    "cpu_seconds",
+    "latency_s",
+    "wue_onsite_l_per_kwh",
+    "wue_offsite_l_per_kwh",
+    "market_gco2e_per_kwh",
+    "mix_adpe_kgsbeq_per_kwh",
+)
+
+
+def _require(field: str, number: float | None, *, least: float | None = None, above: float | None = None) -> None:
+    if number is None:
+        return
+    if not math.isfinite(number):
+        raise InvalidInput(field, f"is {number!r}", "give a finite number")
+    if least is not None and number < least:
+        raise InvalidInput(field, f"is {number!r}", f"give a number >= {least}")
+    if above is not None and number <= above:
+        raise InvalidInput(field, f"is {number!r}", f"give a number > {above}")

@@ -47,6 +47,7 @@ class Method:
     `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says
     over what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied.
     `constants` and `variables` make the operands; `prepare` is the only place where the formula is code.
+    `embodied_included` is true where `carbon_gco2e` holds the share of manufacturing the hardware.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Method:
     constants: Callable[[Activity], Constants]
     variables: Callable[[Activity], tuple[Operand, ...]]
     prepare: Callable[[Mapping[str, float], Boundary], Prepared]
+    embodied_included: bool = False
 
     @cached_property
     def sha256(self) -> str:
