@@ -10,6 +10,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -64,8 +66,10 @@ def test_every_console_example_in_the_readme_prints_what_it_shows(tmp_path: Path
 
 
 async def tool_table() -> str:
-    def closed() -> Deps:
+    @asynccontextmanager
+    async def closed() -> AsyncGenerator[Deps]:
         raise AssertionError("listing the tools opens nothing")
+        yield
 
     server = build_server(closed)
     rows = ["| tool | what it does | parameters |", "|---|---|---|"]
