@@ -97,26 +97,21 @@ async def estimate_request(args: EstimateArgs, deps: Deps) -> EstimateResult:
     zone, evidence = _place(args, deployment, deps.default_zone)
     provider = deployment.provider if deployment else args.provider or _vendor(model)
 
-    def in_zone(where: str | None, how: LocationEvidence) -> Estimate:
-        return estimate(
-            model,
-            usage,
-            reading_for(where, provider, now),
-            deployment=deployment,
-            method_id=args.methods[0] if args.methods else None,
-            boundary=args.boundary or "comprehensive",
-            workload=Workload(args.workload or "chat"),
-            location_evidence=how,
-            output_tokens_assumed=assumed_output,
-        )
-
-    found = in_zone(zone, evidence)
-    elsewhere = None
-    if not found.reading.zone_known:
-        elsewhere = {name: figure(in_zone(name, "caller").footprint.carbon_gco2e) for name in TELLING_ZONES}
+    found = estimate(
+        model,
+        usage,
+        reading_for(zone, provider, now),
+        deployment=deployment,
+        method_id=args.methods[0] if args.methods else None,
+        boundary=args.boundary or "comprehensive",
+        workload=Workload(args.workload or "chat"),
+        location_evidence=evidence,
+        output_tokens_assumed=assumed_output,
+    )
     if counted:
         found = replace(found, assumed=(*found.assumed, "input_tokens"))
-    return _result(found, provider_id=deployment.provider if deployment else args.provider, args=args, others=elsewhere)
+    provider_id = deployment.provider if deployment else args.provider
+    return _result(found, provider_id=provider_id, args=args, others=_elsewhere(found, now))
 
 
 def brief(result: EstimateResult) -> str:
@@ -180,6 +175,22 @@ def _place(
     if deployment.zone is None and deployment.local and default_zone is not None:
         return default_zone, "caller"
     return deployment.zone, deployment.location_evidence
+
+
+def _elsewhere(found: Estimate, requested_at: float) -> dict[str, Figure | None] | None:
+    """Climate of the same request in the telling zones, where its own zone is unknown."""
+    if found.reading.zone_known:
+        return None
+    from wattproof.methodology.methods import Intensity
+    from wattproof.resources.grid import annual_reading
+
+    shown: dict[str, Figure | None] = {}
+    for zone in TELLING_ZONES:
+        reading = annual_reading(zone, requested_at)
+        intensity = Intensity(reading.value_gco2e_per_kwh, reading.sigma_ln, reading.source)
+        there = found.method.footprint(replace(found.activity, intensity=intensity), found.footprint.boundary)
+        shown[zone] = figure(there.carbon_gco2e)
+    return shown
 
 
 def _result(
