@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -47,7 +47,8 @@ class Method:
     `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says
     over what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied.
     `constants` and `variables` make the operands; `prepare` is the only place where the formula is code.
-    `embodied_included` is true where `carbon_gco2e` holds the share of manufacturing the hardware.
+    `embodied_included` is true where `carbon_gco2e` holds the share of manufacturing the hardware. `optional_operands`
+    are groups of operands that are absent together where nobody knows them.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Method:
     variables: Callable[[Activity], tuple[Operand, ...]]
     prepare: Callable[[Mapping[str, float], Boundary], Prepared]
     embodied_included: bool = False
+    optional_operands: tuple[frozenset[str], ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -79,6 +81,8 @@ class Method:
             "interval": self.interval,
             "operands": dict(self.operand_units),
         }
+        if self.optional_operands:
+            definition["optional_operands"] = sorted(sorted(group) for group in self.optional_operands)
         canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
@@ -107,14 +111,20 @@ class Method:
         Raises:
             InvalidInput: an operand is missing, unknown, or outside the domain of the formula.
         """
-        if numbers.keys() != self.operand_units.keys():
-            wrong = ", ".join(sorted(numbers.keys() ^ self.operand_units.keys()))
-            raise InvalidInput("operands", f"differ from those of {self.id}: {wrong[:200]}", "give each once")
+        wrong = self._wrong_operands(numbers.keys())
+        if wrong:
+            named = ", ".join(sorted(wrong))
+            raise InvalidInput("operands", f"differ from those of {self.id}: {named[:200]}", "give each once")
         try:
             return self.prepare(numbers, boundary)(numbers)
         except (ValueError, OverflowError, ZeroDivisionError) as error:
             problem = f"are outside the domain of {self.id} ({error})"
             raise InvalidInput("operands", problem, "check each value") from error
+
+    def _wrong_operands(self, names: Set[str]) -> Set[str]:
+        """The operands that are missing or unknown; those of an optional group may be missing all together."""
+        left_out = [group for group in self.optional_operands if not group & names]
+        return (names ^ self.operand_units.keys()) - frozenset().union(*left_out)
 
     def undefined(self, *indicators: str) -> dict[str, str]:
         """The reasons for indicators that this method leaves null."""
