@@ -1,7 +1,7 @@
 """The contract: what every client sees before it calls anything.
 
 `snapshots/` holds one file per tool, and one for what the server says of itself. A change of an API is deliberate:
-`WATTPROOF_UPDATE_SNAPSHOTS=1 python -m pytest tests/contract` writes the files anew; review the difference.
+`WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract` writes the files anew; review the difference.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tests.fakes.installation import Installation
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
-UPDATE = os.environ.get("WATTPROOF_UPDATE_SNAPSHOTS") == "1"
-HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_SNAPSHOTS=1 python -m pytest tests/contract"
+UPDATE = os.environ.get("WATTPROOF_UPDATE_CONTRACTS") == "1"
+HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract"
 
 TOKEN_BUDGET = 2500
 CHARACTERS_PER_TOKEN = 4

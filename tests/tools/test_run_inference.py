@@ -145,11 +145,19 @@ async def test_a_ceiling_that_excludes_all_says_what_would_admit_one(at_fake: In
         await run(at_fake, max_carbon_intensity=5)
 
 
-async def test_the_default_cost_limit_holds_when_the_caller_sets_none(at_fake: Installation) -> None:
+async def test_the_operators_cost_limit_holds_when_the_caller_sets_none(at_fake: Installation) -> None:
     at_fake.max_cost_usd = 0.0
+
     with pytest.raises(RoutingError, match="max_cost_usd"):
         await run(at_fake)
-    assert (await run(at_fake, max_cost_usd=1)).status == "completed"
+
+
+async def test_no_argument_raises_the_operators_cost_limit(at_fake: Installation) -> None:
+    at_fake.max_cost_usd = 0.5
+
+    with pytest.raises(InvalidInput, match=r"max_cost_usd is 1, above the operator's 0\.5 USD"):
+        await run(at_fake, max_cost_usd=1)
+    assert (await run(at_fake, max_cost_usd=0.4)).status == "completed"
 
 
 async def test_keyed_providers_cannot_be_run_where_callers_are_unknown(at_fake: Installation) -> None:

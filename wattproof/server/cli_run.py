@@ -37,7 +37,7 @@ def run(
     max_carbon_intensity: Annotated[float | None, _limit("Grid ceiling in gCO2e/kWh.")] = None,
     max_carbon_gco2e: Annotated[float | None, _limit("Ceiling of this request's high bound.")] = None,
     min_renewable_bps: Annotated[int | None, _limit("Least renewable share; 10000 is all.")] = None,
-    max_cost_usd: Annotated[float | None, _limit("Most that this run may cost; settings can be stricter.")] = None,
+    max_cost_usd: Annotated[float | None, _limit("Most that this run may cost; at most the setting.")] = None,
     max_latency_ms: Annotated[int | None, _limit("Most expected latency.")] = None,
     zone: Annotated[list[str] | None, _limit("Only this grid zone; may be repeated.")] = None,
     exclude_zone: Annotated[list[str] | None, _limit("Not this zone; may be repeated.")] = None,

@@ -104,9 +104,10 @@ def _once(make: Callable[[], Awaitable[_T]]) -> Callable[[], Awaitable[_T]]:
     lock, made = anyio.Lock(), list[_T]()
 
     async def get() -> _T:
-        async with lock:
-            if not made:
-                made.append(await make())
+        if not made:
+            async with lock:
+                if not made:
+                    made.append(await make())
         return made[0]
 
     return get

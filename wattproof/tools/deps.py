@@ -25,7 +25,7 @@ class Deps:
     needs beside it: the HTTP client, the embedded server's factory, health, the bounded cache of answers.
 
     `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
-    `max_cost_usd` limits a run whose caller sets no limit, so that nobody spends by accident. `allow_keyed_runs` is
+    `max_cost_usd` caps one run; a caller can lower it and no argument raises it. `allow_keyed_runs` is
     false where the server cannot know its caller; then only deployments that need no key may run.
     """
 

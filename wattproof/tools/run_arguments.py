@@ -34,7 +34,7 @@ class RunArgs(Arguments):
     max_carbon_intensity: Annotated[float | None, Field(ge=0, description="Grid ceiling, gCO2e/kWh")] = None
     max_carbon_gco2e: Annotated[float | None, Field(ge=0, description="Per request, high bound")] = None
     min_renewable_bps: Annotated[int | None, Field(ge=0, le=10_000, description="Renewable share, 0-10000")] = None
-    max_cost_usd: Annotated[float | None, Field(ge=0, description="Per run; default from settings")] = None
+    max_cost_usd: Annotated[float | None, Field(ge=0, description="Per run; at most the operator's")] = None
     max_latency_ms: Annotated[int | None, Field(ge=1, description="Expected latency")] = None
     zones: Annotated[_Names | None, Field(description="Only these grid zones")] = None
     exclude_zones: Annotated[_Names | None, Field(description="Never these")] = None
@@ -80,10 +80,10 @@ def chat_of(args: RunArgs) -> ChatRequest:
 
 
 def policy_of(args: RunArgs, suffix: Preset | None, deps: Deps) -> Policy:
-    """The limits and weights; the preset in the model's suffix wins, and the installation's cost limit is the default.
+    """The limits and weights; the preset in the model's suffix wins. The operator's cost limit can only be lowered.
 
     Raises:
-        InvalidInput: a limit is out of range.
+        InvalidInput: a limit is out of range, or `max_cost_usd` is above the operator's.
     """
     from wattproof.resources.routing import Policy
 
@@ -92,7 +92,7 @@ def policy_of(args: RunArgs, suffix: Preset | None, deps: Deps) -> Policy:
         max_carbon_intensity=args.max_carbon_intensity,
         max_carbon_gco2e=args.max_carbon_gco2e,
         min_renewable_bps=args.min_renewable_bps,
-        max_cost_usd=deps.max_cost_usd if args.max_cost_usd is None else args.max_cost_usd,
+        max_cost_usd=_cost_limit_usd(args, deps),
         max_latency_ms=args.max_latency_ms,
         zones=tuple(args.zones or ()),
         exclude_zones=tuple(args.exclude_zones or ()),
@@ -101,3 +101,16 @@ def policy_of(args: RunArgs, suffix: Preset | None, deps: Deps) -> Policy:
         min_location_evidence=args.min_location_evidence or "unknown",
         allow_fallback_region=bool(args.allow_fallback_region),
     )
+
+
+def _cost_limit_usd(args: RunArgs, deps: Deps) -> float | None:
+    asked, most = args.max_cost_usd, deps.max_cost_usd
+    if asked is None:
+        return most
+    if most is not None and asked > most:
+        raise InvalidInput(
+            "max_cost_usd",
+            f"is {asked:g}, above the operator's {most:g} USD per run",
+            f"give at most {most:g}, or let the operator set WATTPROOF_MAX_COST_USD",
+        )
+    return asked
