@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any
 
 from wattproof.methodology.data import EDITION, edition_sha256
 from wattproof.methodology.methods import Activity, Intensity, Method, get_method
@@ -28,7 +29,8 @@ class Estimate:
     """A footprint with everything that a result must say about it.
 
     `accuracy` is the band of the model's parameters. `assumed` lists the inputs that nobody supplied. `region_scope` is
-    the zone that the number rests on, or `unknown:<provider>`. `renewable_ratio_bps` is None when the zone is unknown.
+    the zone that the number rests on, or `unknown:<provider>`. `energy_source` is `grid-mix` or `unknown-mix`, or the
+    instrument that a market-based figure rests on. `renewable_ratio_bps` is None when the zone is unknown.
     """
 
     method: Method
@@ -40,7 +42,7 @@ class Estimate:
     assumed: tuple[str, ...]
     accuracy: Band
     location_evidence: LocationEvidence
-    energy_source: Literal["grid-mix", "unknown-mix"]
+    energy_source: str
     region_scope: str
     renewable_ratio_bps: int | None
     ghg_scope: Literal["scope3.cat1", "scope2"]
@@ -60,11 +62,13 @@ def estimate(
     location_evidence: LocationEvidence | None = None,
     cpu_seconds: float | None = None,
     output_tokens_assumed: bool = False,
+    supplied: Mapping[str, Any] | None = None,
 ) -> Estimate:
     """What one request costs by one method, under one grid reading.
 
     Without `method_id` the embedded model gets `wattproof/cpu-time`, everything else `wattproof/param`. `cpu_seconds`
-    are those measured for this request. An unknown zone lowers the tier to `proxy`.
+    are those measured for this request. `supplied` holds further fields of `Activity` that the caller knows; they win
+    over the deployment's. An unknown zone lowers the tier to `proxy`.
 
     Raises:
         UnknownMethod: no such method.
@@ -72,32 +76,35 @@ def estimate(
         InvalidInput: an input is out of range.
     """
     method = get_method(method_id or _default_method(model, deployment))
+    known: dict[str, Any] = {
+        "pue": deployment.pue if deployment else None,
+        "pue_source": deployment.pue_source if deployment else None,
+        "cpu_seconds": cpu_seconds,
+        "cpu_measured": cpu_seconds is not None,
+        "hardware": deployment.hardware if deployment else None,
+    }
     activity = Activity(
         workload=workload,
         usage=usage,
         model=model,
         intensity=Intensity(reading.value_gco2e_per_kwh, reading.sigma_ln, reading.source),
-        pue=deployment.pue if deployment else None,
-        pue_source=deployment.pue_source if deployment else None,
-        cpu_seconds=cpu_seconds,
-        cpu_measured=cpu_seconds is not None,
-        hardware=deployment.hardware if deployment else None,
+        **known | dict(supplied or {}),
     )
     footprint = method.footprint(activity, boundary)
-    known = reading.zone_known
+    located = reading.zone_known
     return Estimate(
         method=method,
         activity=activity,
         operands=method.operands(activity),
-        footprint=footprint if known else replace(footprint, tier="proxy"),
+        footprint=footprint if located else replace(footprint, tier="proxy"),
         reading=reading,
         provider=deployment.provider if deployment else model.family,
         assumed=(*(("output_tokens",) if output_tokens_assumed else ()), *method.assumed(activity)),
         accuracy=model.band,
         location_evidence=location_evidence or _location_evidence(reading, deployment),
-        energy_source="grid-mix" if known else "unknown-mix",
+        energy_source=_energy_source(activity, footprint, located=located),
         region_scope=reading.zone,
-        renewable_ratio_bps=reading.renewable_ratio_bps if known else None,
+        renewable_ratio_bps=reading.renewable_ratio_bps if located else None,
         ghg_scope="scope2" if deployment and deployment.local else "scope3.cat1",
         edition=EDITION,
         edition_sha256=edition_sha256(),
@@ -120,6 +127,12 @@ def _default_method(model: Model, deployment: Deployment | None) -> str:
     if deployment is None:
         return EMBEDDED_METHOD if model.id == EMBEDDED_MODEL else DEFAULT_METHOD
     return EMBEDDED_METHOD if deployment.protocol == "embedded" else DEFAULT_METHOD
+
+
+def _energy_source(activity: Activity, footprint: Footprint, *, located: bool) -> str:
+    if activity.instrument_id is not None and footprint.carbon_market_gco2e is not None:
+        return activity.instrument_id
+    return "grid-mix" if located else "unknown-mix"
 
 
 def _location_evidence(reading: Reading, deployment: Deployment | None) -> LocationEvidence:
