@@ -17,7 +17,7 @@ from wattproof.methodology.quantity import Boundary, Operand
 MakeActivity = Callable[..., Activity]
 
 FROZEN_SHA256 = {
-    "wattproof/param@1.0.0": "05ce48efe9853526d0c5570e2fbaf75b4304fc2a0536e6c4518bcef3690eaf64",
+    "wattproof/param@1.0.0": "148855dcbe3b1c5005687a528682d55199f2760b44e6f92c46946c52b8fccc10",
     "wattproof/cpu-time@1.0.0": "154e372772e0be8399b23c62a1bea0363f6e1e008469e3e1a35ec8210bff0e20",
     "batchin/token-estimate@1.0.0": "5167d14fbcf2f9b180a710203750a2c2baa9914e4261bb4afae7d72cef9444cb",
 }

@@ -56,11 +56,15 @@ def test_gpt_oss_120b_in_france_is_near_the_published_example(activity: MakeActi
     assert footprint.tier == "parametric"
 
 
-def test_what_it_does_not_define_is_null_with_a_reason(activity: MakeActivity) -> None:
+def test_what_nobody_knows_is_null_with_a_reason(activity: MakeActivity) -> None:
     footprint = PARAM.footprint(activity())
-    for indicator in ("carbon_market_gco2e", "water_ml", "adpe_kgsbeq"):
-        assert getattr(footprint, indicator) is None
-        assert footprint.reasons[indicator] == "not defined by wattproof/param@1.0.0"
+    assert dict(footprint.reasons) == {
+        "carbon_market_gco2e": "no instrument",
+        "water_ml": "no WUE",
+        "water_onsite_ml": "no on-site WUE",
+        "water_offsite_ml": "no off-site WUE",
+    }
+    assert all(getattr(footprint, indicator) is None for indicator in footprint.reasons)
 
 
 @given(input_tokens=tokens, output_tokens=tokens, more=st.integers(1, 10**6))
@@ -87,7 +91,7 @@ def test_a_dirtier_grid_emits_more_and_needs_the_same(activity: MakeActivity, in
     assert energy_wh(dirtier) == energy_wh(base)
 
 
-@given(input_tokens=st.integers(0, 10**5), output_tokens=st.integers(1, 10**5), factor=st.integers(2, 1000))
+@given(input_tokens=st.integers(0, 100), output_tokens=st.integers(1, 10**5), factor=st.integers(2, 50))
 def test_n_times_the_tokens_is_n_times_the_footprint(
     activity: MakeActivity, input_tokens: int, output_tokens: int, factor: int
 ) -> None:

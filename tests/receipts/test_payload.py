@@ -46,7 +46,7 @@ def test_a_payload_is_canonical_json(make_payload: MakePayload) -> None:
 def test_what_is_null_has_its_reason_under_the_receipts_own_names(make_payload: MakePayload) -> None:
     payload = make_payload()
     unknown = {name for name, amount in payload["outputs"].items() if amount is None}
-    assert unknown == {"carbon_market_ng", "water_nl", "adpe_pgsbeq"}
+    assert unknown == {"carbon_market_ng", "water_nl"}
     assert unknown <= payload["reasons"].keys()
     assert "water_ml" not in payload["reasons"]
 

@@ -47,6 +47,19 @@ class LogNormal(NamedTuple):
         spread = math.exp(Z90 * self.sigma_ln)
         return Quantity(self.median, self.median / spread, self.median * spread)
 
+    def products(self, factors: Iterable[LogNormal | None]) -> list[Quantity | None]:
+        """The product with each independent factor; None stays None."""
+        median, sigma_ln = self
+        found: list[Quantity | None] = []
+        for factor in factors:
+            if factor is None:
+                found.append(None)
+                continue
+            product = median * factor[0]
+            spread = math.exp(Z90 * math.hypot(sigma_ln, factor[1]))
+            found.append(Quantity(product, product / spread, product * spread))
+        return found
+
 
 class Mix:
     """A sum of terms whose loadings are fixed: what of the match does not depend on the medians, worked out once."""

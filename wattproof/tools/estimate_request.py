@@ -222,7 +222,8 @@ def _result(
 
 
 def _reasons(found: Estimate, hidden: tuple[str, ...]) -> dict[str, str]:
-    reasons = {name: reason for name, reason in found.footprint.reasons.items() if name not in hidden}
+    shown = EstimateResult.model_fields.keys() - set(hidden)
+    reasons = {name: reason for name, reason in found.footprint.reasons.items() if name in shown}
     if found.renewable_ratio_bps is None:
         reasons["renewable_ratio_bps"] = "not published" if found.reading.zone_known else "location unknown"
     return reasons

@@ -210,7 +210,8 @@ def _cost(micros: int | None, currency: str | None) -> Cost | None:
 
 
 def _reasons(estimate: Estimate) -> dict[str, str]:
-    reasons = {name: why for name, why in estimate.footprint.reasons.items() if name != "adpe_kgsbeq"}
+    shown = RunResult.model_fields.keys() - {"adpe_kgsbeq"}
+    reasons = {name: why for name, why in estimate.footprint.reasons.items() if name in shown}
     if estimate.renewable_ratio_bps is None:
         reasons["renewable_ratio_bps"] = "not published" if estimate.reading.zone_known else "location unknown"
     return reasons

@@ -17,13 +17,20 @@ __all__ = ["EDITION", "FILES", "edition_sha256", "file_sha256", "read_edition"]
 EDITION = "2026-11"
 
 FILES = (
+    "ecologits/llm_0.11.3.json",
+    "ecologits/llm_0.4.0.json",
     "ecologits/models.json",
+    "ecologits/models_0.4.0.json",
     "electricitymaps/zones.json",
     "wattproof/batchin_profile.json",
+    "wattproof/embodied.json",
     "wattproof/energy_fit.json",
+    "wattproof/facilities.json",
     "wattproof/factors.json",
     "wattproof/grid_spread.json",
+    "wattproof/hardware.json",
     "wattproof/models.json",
+    "wattproof/output_length.json",
 )
 
 

@@ -95,11 +95,12 @@ class Activity:
     opinion_ref: str | None = None
 
     def __post_init__(self) -> None:
-        _require("pue", self.pue, least=1)
-        _require("batch", self.batch, least=1)
-        _require("weight_bytes_per_param", self.weight_bytes_per_param, above=0)
-        for name in _NOT_NEGATIVE:
-            _require(name, getattr(self, name), least=0)
+        for name, least in _LEAST:
+            number = getattr(self, name)
+            if number is not None:
+                _require(name, number, least=least)
+        if self.weight_bytes_per_param is not None:
+            _require("weight_bytes_per_param", self.weight_bytes_per_param, above=0)
         if self.cpu_measured and self.cpu_seconds is None:
             raise InvalidInput("cpu_seconds", "is missing", "give the CPU seconds that were measured")
         if (self.market_gco2e_per_kwh is None) != (self.instrument_id is None):
@@ -107,22 +108,22 @@ class Activity:
             raise InvalidInput("instrument_id", "and market_gco2e_per_kwh are not given together", fix)
 
 
-_NOT_NEGATIVE = (
-    "cpu_seconds",
-    "latency_s",
-    "wue_onsite_l_per_kwh",
-    "wue_offsite_l_per_kwh",
-    "market_gco2e_per_kwh",
-    "mix_adpe_kgsbeq_per_kwh",
+_LEAST = (
+    ("pue", 1.0),
+    ("batch", 1.0),
+    ("cpu_seconds", 0.0),
+    ("latency_s", 0.0),
+    ("wue_onsite_l_per_kwh", 0.0),
+    ("wue_offsite_l_per_kwh", 0.0),
+    ("market_gco2e_per_kwh", 0.0),
+    ("mix_adpe_kgsbeq_per_kwh", 0.0),
 )
 
 
-def _require(field: str, number: float | None, *, least: float | None = None, above: float | None = None) -> None:
-    if number is None:
-        return
+def _require(field: str, number: float, *, least: float = -math.inf, above: float = -math.inf) -> None:
     if not math.isfinite(number):
         raise InvalidInput(field, f"is {number!r}", "give a finite number")
-    if least is not None and number < least:
-        raise InvalidInput(field, f"is {number!r}", f"give a number >= {least}")
-    if above is not None and number <= above:
-        raise InvalidInput(field, f"is {number!r}", f"give a number > {above}")
+    if number < least:
+        raise InvalidInput(field, f"is {number!r}", f"give a number >= {least:g}")
+    if number <= above:
+        raise InvalidInput(field, f"is {number!r}", f"give a number > {above:g}")

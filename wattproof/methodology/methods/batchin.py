@@ -121,4 +121,6 @@ BATCHIN = Method(
     prepare=_prepare,
 )
 
-_REASONS = MappingProxyType(BATCHIN.undefined("water_ml", "adpe_kgsbeq"))
+_REASONS = MappingProxyType(
+    BATCHIN.undefined("carbon_embodied_gco2e", "water_ml", "water_onsite_ml", "water_offsite_ml", "adpe_kgsbeq")
+)

@@ -165,4 +165,13 @@ CPU_TIME = Method(
     prepare=_prepare,
 )
 
-_REASONS = MappingProxyType(CPU_TIME.undefined("carbon_market_gco2e", "water_ml", "adpe_kgsbeq"))
+_REASONS = MappingProxyType(
+    CPU_TIME.undefined(
+        "carbon_market_gco2e",
+        "carbon_embodied_gco2e",
+        "water_ml",
+        "water_onsite_ml",
+        "water_offsite_ml",
+        "adpe_kgsbeq",
+    )
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -48,7 +48,8 @@ class Method:
     over what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied.
     `constants` and `variables` make the operands; `prepare` is the only place where the formula is code.
     `embodied_included` is true where `carbon_gco2e` holds the share of manufacturing the hardware. `optional_operands`
-    are groups of operands that are absent together where nobody knows them.
+    are groups of operands that are absent together where nobody knows them. `caveats` says what a reader must know of
+    this method's figure for an activity, e.g. an error in the registry that it rests on.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Method:
     prepare: Callable[[Mapping[str, float], Boundary], Prepared]
     embodied_included: bool = False
     optional_operands: tuple[frozenset[str], ...] = ()
+    caveats: Callable[[Activity], tuple[str, ...]] = lambda _: ()
 
     @cached_property
     def sha256(self) -> str:
@@ -111,7 +113,7 @@ class Method:
         Raises:
             InvalidInput: an operand is missing, unknown, or outside the domain of the formula.
         """
-        wrong = self._wrong_operands(numbers.keys())
+        wrong = self._wrong_operands(frozenset(numbers))
         if wrong:
             named = ", ".join(sorted(wrong))
             raise InvalidInput("operands", f"differ from those of {self.id}: {named[:200]}", "give each once")
@@ -121,10 +123,10 @@ class Method:
             problem = f"are outside the domain of {self.id} ({error})"
             raise InvalidInput("operands", problem, "check each value") from error
 
-    def _wrong_operands(self, names: Set[str]) -> Set[str]:
+    def _wrong_operands(self, names: frozenset[str]) -> frozenset[str]:
         """The operands that are missing or unknown; those of an optional group may be missing all together."""
         left_out = [group for group in self.optional_operands if not group & names]
-        return (names ^ self.operand_units.keys()) - frozenset().union(*left_out)
+        return (names ^ frozenset(self.operand_units)) - frozenset().union(*left_out)
 
     def undefined(self, *indicators: str) -> dict[str, str]:
         """The reasons for indicators that this method leaves null."""

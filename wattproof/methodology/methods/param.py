@@ -1,47 +1,36 @@
 """`wattproof/param@1.0.0`: energy from the size of the model, the tokens and what is known of the deployment.
 
-The decode term is our regression on published GPU energy per output token (edition file `energy_fit.json`); the prefill
-term counts floating-point operations; host, idle and PUE turn accelerator energy into energy at the wall.
+Accelerator energy is in `accelerator.py`, everything that follows from it in `impacts.py`, operands and their sources
+in `param_operands.py` and `impact_operands.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, log
-from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.methods.accelerator import (
+    ACCELERATOR_FORMULA,
+    TERMS,
+    AcceleratorRates,
+    accelerator_loadings,
+    accelerator_rates,
+)
+from wattproof.methodology.methods.impact_operands import OPTIONAL_OPERANDS
+from wattproof.methodology.methods.impacts import IMPACT_FORMULA, Multipliers, multipliers, wall_factors, why_null
 from wattproof.methodology.methods.method import FactorScope, Method, Prepared, token_operands
 from wattproof.methodology.methods.param_operands import OPERAND_UNITS, assumed, constants
-from wattproof.methodology.propagate import Loadings, Mix, mix
+from wattproof.methodology.propagate import Loadings, LogNormal, Mix, mix
 from wattproof.methodology.quantity import Boundary, Footprint, Quantity, Term, Workload
 
-__all__ = ["PARAM", "Figures", "ParamRates", "rates"]
-
-_FORMULA = """\
-decode  = exp(fit_const + fit_ln_active_params ln(active_params_b) + fit_ln_weights ln(total_params_b bytes_per_param)
-              + fit_ln_batch ln(batch) + fit_b200 is_b200 + fit_long_reasoning is_long_reasoning)   [Wh/output token]
-prefill = prefill_wh_per_token_b active_params_b                                                    [Wh/input token]
-wall    = 1                      (narrow)
-        = overhead_ratio pue     (comprehensive)
-energy  = wall generates decode output_tokens
-        + wall prefill (input_tokens - cached_input_tokens)
-        + wall prefill cached_input_ratio cached_input_tokens                                       [Wh]
-carbon  = energy intensity_gco2e_per_kwh / 1000                                                     [gCO2e, location]
-Each of the three terms is log-normal around its value; the standard deviations of its logarithm, by independent factor:
-decode  fit_ln_active_params sigma_ln_active_params (active), fit_ln_weights sigma_ln_weights,
-        fit_ln_batch sigma_ln_batch, sigma_ln_fit, sigma_ln_hardware (hardware)
-prefill sigma_ln_active_params (active), sigma_ln_hardware (hardware), sigma_ln_prefill (prefill)
-cached  as prefill, and sigma_ln_cached_input
-comprehensive: sigma_ln_overhead and sigma_ln_pue on every term; carbon: sigma_ln_intensity on every term.
-Factors of the same name are shared. The sum is matched by one log-normal (Fenton-Wilkinson): median and 5 to 95 %."""
+__all__ = ["PARAM", "Figures", "Indicators", "ParamRates", "rates"]
 
 _FACTOR_SCOPES: Mapping[str, FactorScope] = MappingProxyType(
     {
         "active_params": "model",
+        "attention": "model",
         "batch": "provider",
         "cached_input": "provider",
         "fit": "model",
@@ -56,119 +45,105 @@ _FACTOR_SCOPES: Mapping[str, FactorScope] = MappingProxyType(
 
 
 class Figures(NamedTuple):
-    """Energy and location-based carbon of one request, and the medians of its terms [Wh]."""
+    """Energy and location-based carbon of one request."""
 
-    energy_wh: Quantity
-    carbon_gco2e: Quantity
-    terms_wh: tuple[float, float, float]
+    energy_wh: Quantity | None
+    carbon_gco2e: Quantity | None
+
+
+class Indicators(NamedTuple):
+    """Every indicator of one request within one boundary."""
+
+    energy_wh: Quantity | None
+    carbon_gco2e: Quantity | None
+    carbon_market_gco2e: Quantity | None
+    carbon_embodied_gco2e: Quantity | None
+    water_ml: Quantity | None
+    water_onsite_ml: Quantity | None
+    water_offsite_ml: Quantity | None
+    adpe_kgsbeq: Quantity | None
 
 
 @dataclass(frozen=True, slots=True)
 class ParamRates:
-    """The formula for one deployment, up to the token counts: per term a rate and its loadings.
+    """The formula for one deployment, up to the token counts.
 
-    Terms are decode, prefill and cached; `wh_per_token` is energy within the boundary.
+    `mixes[k]` matches the first k terms of accelerator energy and `multipliers` turn the match into indicators; the
+    loadings are those of energy and carbon within the boundary, term by term.
     """
 
     boundary: Boundary
-    wh_per_token: tuple[float, float, float]
-    energy_loadings: tuple[Loadings, Loadings, Loadings]
-    carbon_loadings: tuple[Loadings, Loadings, Loadings]
-    mix: Mix
-    intensity_gco2e_per_wh: float
-    sigma_ln_intensity: float
+    accelerator: AcceleratorRates
+    mixes: tuple[Mix, ...]
+    multipliers: Multipliers
+    reasons: Mapping[str, str]
+    energy_loadings: tuple[Loadings, ...]
+    carbon_loadings: tuple[Loadings, ...]
 
     def figures(self, input_tokens: float, cached_input_tokens: float, output_tokens: float) -> Figures:
         """Energy and location-based carbon of one request."""
-        decode, prefill, cached = self.wh_per_token
-        fresh_input_tokens = input_tokens - cached_input_tokens
-        terms_wh = (decode * output_tokens, prefill * fresh_input_tokens, cached * cached_input_tokens)
-        energy = self.mix.match(terms_wh)
-        carbon = energy.times(self.intensity_gco2e_per_wh, self.sigma_ln_intensity)
-        return Figures(energy.quantity(), carbon.quantity(), terms_wh)
+        terms_wh = self.accelerator.terms_wh(input_tokens, cached_input_tokens, output_tokens)
+        return Figures(*self._match(terms_wh).products(self.multipliers[:2]))
+
+    def indicators(self, input_tokens: float, cached_input_tokens: float, output_tokens: float) -> Indicators:
+        """Every indicator of one request."""
+        terms_wh = self.accelerator.terms_wh(input_tokens, cached_input_tokens, output_tokens)
+        return Indicators(*self._match(terms_wh).products(self.multipliers))
 
     def footprint(self, n: Mapping[str, float]) -> Footprint:
         """The footprint of the request with the token counts `n`."""
-        input_tokens, cached_input_tokens, output_tokens = _token_counts(n)
-        if not (input_tokens >= cached_input_tokens >= 0 <= output_tokens):
-            raise InvalidInput("input_tokens", "gives a negative count", "cached input is a part of input")
-        energy_wh, carbon_gco2e, terms_wh = self.figures(input_tokens, cached_input_tokens, output_tokens)
-        per_term = zip(_TERMS, terms_wh, self.energy_loadings, self.carbon_loadings, strict=True)
-        used = [term for term in per_term if term[1]]
+        terms_wh = self.accelerator.terms_wh(n["input_tokens"], n["cached_input_tokens"], n["output_tokens"])
+        energy, carbon, market, embodied, water, onsite, offsite, adpe = self._match(terms_wh).products(
+            self.multipliers
+        )
+        energy_terms, carbon_terms = self._terms(terms_wh)
         return Footprint(
             method_id=PARAM.id,
             interval="credible90",
             tier="parametric",
             boundary=self.boundary,
-            energy_wh=energy_wh,
-            carbon_gco2e=carbon_gco2e,
-            reasons=_REASONS,
-            energy_terms=tuple([Term(name, wh, energy) for name, wh, energy, _ in used]),
-            carbon_terms=tuple([Term(name, wh * self.intensity_gco2e_per_wh, carbon) for name, wh, _, carbon in used]),
+            energy_wh=energy,
+            carbon_gco2e=carbon,
+            carbon_market_gco2e=market,
+            water_ml=water,
+            adpe_kgsbeq=adpe,
+            reasons=self.reasons,
+            energy_terms=energy_terms,
+            carbon_terms=carbon_terms,
+            carbon_embodied_gco2e=embodied,
+            water_onsite_ml=onsite,
+            water_offsite_ml=offsite,
         )
 
+    def _match(self, terms_wh: tuple[float, float, float, float]) -> LogNormal:
+        """Accelerator energy. Most requests have no cached input and no long prompt: their terms are left out."""
+        used = 4 if terms_wh[3] else 3 if terms_wh[2] else 2
+        return self.mixes[used].match(terms_wh[:used])
 
-_TERMS = ("decode", "prefill", "cached")
-_token_counts = itemgetter("input_tokens", "cached_input_tokens", "output_tokens")
+    def _terms(self, terms_wh: tuple[float, ...]) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+        wall, grams = self.multipliers.energy.median, self.multipliers.carbon.median
+        per_term = zip(TERMS, terms_wh, self.energy_loadings, self.carbon_loadings, strict=True)
+        used = [term for term in per_term if term[1]]
+        return (
+            tuple([Term(name, wh * wall, energy) for name, wh, energy, _ in used]),
+            tuple([Term(name, wh * grams, carbon) for name, wh, _, carbon in used]),
+        )
 
 
 def rates(n: Mapping[str, float], boundary: Boundary) -> ParamRates:
     """The formula at the numbers `n` of a deployment's operands; token counts in `n` are not read."""
-    decode_wh_per_token = exp(
-        n["fit_const"]
-        + n["fit_ln_active_params"] * log(n["active_params_b"])
-        + n["fit_ln_weights"] * log(n["total_params_b"] * n["bytes_per_param"])
-        + n["fit_ln_batch"] * log(n["batch"])
-        + n["fit_b200"] * n["is_b200"]
-        + n["fit_long_reasoning"] * n["is_long_reasoning"]
-    )
-    prefill_wh_per_token = n["prefill_wh_per_token_b"] * n["active_params_b"]
-    wall = n["overhead_ratio"] * n["pue"] if boundary == "comprehensive" else 1.0
-    loadings = _loadings(n, boundary)
+    wall = wall_factors(n, boundary)
+    loadings = accelerator_loadings(n)
+    per_wh = multipliers(n, boundary)
     return ParamRates(
         boundary=boundary,
-        wh_per_token=(
-            wall * decode_wh_per_token * n["generates"],
-            wall * prefill_wh_per_token,
-            wall * prefill_wh_per_token * n["cached_input_ratio"],
-        ),
-        energy_loadings=loadings,
-        carbon_loadings=_with_grid(loadings, n["sigma_ln_intensity"]),
-        mix=mix(loadings),
-        intensity_gco2e_per_wh=n["intensity_gco2e_per_kwh"] / 1000,
-        sigma_ln_intensity=n["sigma_ln_intensity"],
+        accelerator=accelerator_rates(n),
+        mixes=tuple(mix(loadings[:used]) for used in range(len(TERMS) + 1)),
+        multipliers=per_wh,
+        reasons=why_null(per_wh, boundary),
+        energy_loadings=accelerator_loadings(n, **wall),
+        carbon_loadings=accelerator_loadings(n, grid=n["sigma_ln_intensity"], **wall),
     )
-
-
-def _loadings(n: Mapping[str, float], boundary: Boundary) -> tuple[Loadings, Loadings, Loadings]:
-    """How far each factor moves the logarithm of the decode, prefill and cached terms.
-
-    Batch acts on decode alone, so its sign has no effect; it is kept positive for those who rank factors.
-    """
-    wall = {"overhead": n["sigma_ln_overhead"], "pue": n["sigma_ln_pue"]} if boundary == "comprehensive" else {}
-    decode = {
-        "active_params": n["fit_ln_active_params"] * n["sigma_ln_active_params"],
-        "batch": abs(n["fit_ln_batch"]) * n["sigma_ln_batch"],
-        "fit": n["sigma_ln_fit"],
-        "hardware": n["sigma_ln_hardware"],
-        "weights": n["fit_ln_weights"] * n["sigma_ln_weights"],
-    }
-    prefill = {
-        "active_params": n["sigma_ln_active_params"],
-        "hardware": n["sigma_ln_hardware"],
-        "prefill": n["sigma_ln_prefill"],
-    }
-    cached = {**prefill, "cached_input": n["sigma_ln_cached_input"]}
-    return _sorted({**decode, **wall}), _sorted({**prefill, **wall}), _sorted({**cached, **wall})
-
-
-def _with_grid(loadings: tuple[Loadings, Loadings, Loadings], sigma_ln: float) -> tuple[Loadings, Loadings, Loadings]:
-    decode, prefill, cached = (_sorted({**dict(term), "grid": sigma_ln}) for term in loadings)
-    return decode, prefill, cached
-
-
-def _sorted(factors: Mapping[str, float]) -> Loadings:
-    return tuple(sorted((factor, sigma) for factor, sigma in factors.items() if sigma))
 
 
 def _prepare(n: Mapping[str, float], boundary: Boundary) -> Prepared:
@@ -179,23 +154,35 @@ PARAM = Method(
     id="wattproof/param@1.0.0",
     aliases=("wattproof/param@1", "wattproof/param", "param"),
     title="Parametric model of served inference",
-    summary="Energy per token from active parameters, weights and batch; prefill, host, idle and PUE on top.",
-    formula=_FORMULA,
+    summary="Energy per token from active parameters, weights and batch; prefill and its growth with long prompts; "
+    "host, idle and PUE on top; water, manufacture and resource depletion from that energy.",
+    formula=f"{ACCELERATOR_FORMULA}\n{IMPACT_FORMULA}",
     interval="credible90",
     tier="parametric",
-    indicators=("energy_wh", "carbon_gco2e"),
+    indicators=(
+        "energy_wh",
+        "carbon_gco2e",
+        "carbon_market_gco2e",
+        "carbon_embodied_gco2e",
+        "water_ml",
+        "water_onsite_ml",
+        "water_offsite_ml",
+        "adpe_kgsbeq",
+    ),
     workloads=(Workload.CHAT, Workload.EMBEDDING, Workload.RERANK),
     sources=(
         "ML.ENERGY leaderboard, snapshot 2026-02-27 (486 configurations, 19 model families), our regression",
         "Google, Measuring the environmental impact of delivering AI at Google scale (2025): host and idle shares",
         "EcoLogits 0.11.3: parameters of undisclosed models",
+        "EcoLogits 0.4.0 and 0.11.3, BoaviztAPI 2.5.0: manufacture of accelerators and servers",
     ),
     not_covered=(
         "training and fine-tuning",
-        "manufacture of the hardware",
-        "network and the user's device",
-        "water and resource depletion",
-        "attention cost of contexts beyond about 10,000 tokens",
+        "the data centre's building and cooling plant, network and the user's device",
+        "storage and network equipment beside the servers",
+        "water of manufacture",
+        "resource depletion of the electricity where nobody supplies its factor",
+        "growth of energy per output token with the length of the context",
         "the hour of the day: an annual grid average has a wider error than the one stated",
     ),
     operand_units=OPERAND_UNITS,
@@ -204,6 +191,5 @@ PARAM = Method(
     constants=constants,
     variables=token_operands,
     prepare=_prepare,
+    optional_operands=OPTIONAL_OPERANDS,
 )
-
-_REASONS = MappingProxyType(PARAM.undefined("carbon_market_gco2e", "water_ml", "adpe_kgsbeq"))

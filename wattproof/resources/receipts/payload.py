@@ -231,6 +231,7 @@ def _cost_payload(micros: int | None, currency: str | None) -> dict[str, Any] | 
 
 def _reasons(outputs: Mapping[str, object], reasons: Mapping[str, str], method_id: str) -> dict[str, str]:
     named = {_INDICATORS.get(name, name): reason for name, reason in reasons.items()}
+    named = {name: reason for name, reason in named.items() if name in OUTPUTS}
     for name in OUTPUTS:
         if outputs.get(name) is None:
             named.setdefault(name, f"not defined by {method_id}")

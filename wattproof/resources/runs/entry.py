@@ -134,7 +134,7 @@ def _draft(outcome: Outcome, found: Estimate, trace: bytes) -> EntryDraft:
         carbon_market_ng=amount["carbon_market_ng"],
         water_nl=amount["water_nl"],
         adpe_pgsbeq=amount["adpe_pgsbeq"],
-        reasons={_INTEGER_NAMES.get(name, name): reason for name, reason in found.footprint.reasons.items()},
+        reasons={_INTEGER_NAMES[name]: why for name, why in found.footprint.reasons.items() if name in _INTEGER_NAMES},
         terms=_terms(found),
         attempts=outcome.attempts,
         latency_ms=outcome.latency_ms,
