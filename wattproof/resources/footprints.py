@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from wattproof.methodology.data import EDITION, edition_sha256
 from wattproof.methodology.methods import Activity, Intensity, Method, get_method
