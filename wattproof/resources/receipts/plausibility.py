@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from wattproof.methodology.errors import UnknownZone
+from wattproof.methodology.errors import UnknownMethod, UnknownZone
+from wattproof.methodology.methods import get_method
 from wattproof.methodology.zones import mixture, zone_average
 from wattproof.resources.receipts.schema import instant
 from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
 
 __all__ = ["judge_freshness", "judge_plausibility"]
 
-# No method of this version counts embodied carbon: but for rounding, carbon over energy is the intensity used.
+# But for rounding, and manufacture where the method counts it in, carbon over energy is the intensity used.
 _INTENSITY_TOLERANCE = 0.02
 # An hour of a grid strays from its year's average; ten times away it is another grid. Beyond three times, say so.
 _FAR_FROM_AVERAGE = 10.0
@@ -82,12 +83,22 @@ def _implied_intensity(payload: Mapping[str, Any], checks: list[Check]) -> Verdi
     if energy["median"] > 0:
         implied = carbon["median"] / energy["median"] * 1e3
         checks.append(Check("intensity_gco2e_per_kwh", implied, expected, "grid.accounting"))
-    if abs(carbon["median"] - expected_ng) > rounding_ng + _INTENSITY_TOLERANCE * expected_ng:
+    excess_ng = carbon["median"] - expected_ng
+    if _counts_manufacture(payload["method_id"]):
+        excess_ng = min(0.0, excess_ng)
+    if abs(excess_ng) > rounding_ng + _INTENSITY_TOLERANCE * expected_ng:
         return failed(
             "implied_intensity",
             f"{carbon['median']} ng over {energy['median']} nWh is not {expected:g} gCO2e/kWh, the reading it names.",
         )
     return None
+
+
+def _counts_manufacture(method_id: str) -> bool:
+    try:
+        return get_method(method_id).embodied_included
+    except UnknownMethod:
+        return False
 
 
 def _intensity_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Verdict | None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wattproof.methodology.significance import chance_below
 from wattproof.resources.grid.reading import Reading
 from wattproof.resources.routing.limits import ceiling_basis
 from wattproof.resources.routing.records import Candidate, Weights
@@ -130,7 +131,7 @@ def _best_band(
     return frozenset(
         c.deployment.id
         for c, x in known
-        if c is best or _beats(x, lowest, _difference_sigma(c, best, basis)) >= scales.significance
+        if c is best or chance_below(x, lowest, _difference_sigma(c, best, basis)) >= scales.significance
     )
 
 
@@ -144,12 +145,3 @@ def _difference_sigma(one: Candidate, other: Candidate, basis: Basis) -> float:
     if mine is None or theirs is None or mine.zone == theirs.zone:
         return math.sqrt(own)
     return math.sqrt(own + mine.sigma_ln**2 + theirs.sigma_ln**2)
-
-
-def _beats(value: float, best: float, sigma: float) -> float:
-    """Probability that a log-normal with median `value` lies below one with median `best`."""
-    if value <= best:
-        return 0.5
-    if sigma == 0.0 or best <= 0.0:
-        return 0.0
-    return 0.5 * math.erfc(math.log(value / best) / sigma / math.sqrt(2.0))
