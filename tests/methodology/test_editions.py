@@ -12,7 +12,10 @@ from wattproof.methodology.data import EDITION, FILES, edition_sha256, file_sha2
 FOLDER = Path(data.__file__).parent / EDITION
 
 FROZEN_SHA256 = {
-    "ecologits/models.json": "df2d83521738b2f2aada3cf8d97c8b3e74fc2cd822dc49915fe2e03faf72cef7",
+    "ecologits/llm_0.11.3.json": "b3e2d259a0097696a53e10b7e14923850b31114b837cee3b9a77ce6cd459fd00",
+    "ecologits/llm_0.4.0.json": "43f956bcd57da19ae9bb2196b102272701326d8c890a3c16e20a8d37c5374da6",
+    "ecologits/models.json": "3b47157fa0d2cf844c5192f3440fcaf8dcfa52ce3be41bf2f7c34525a6e2ae96",
+    "ecologits/models_0.4.0.json": "0a991c9d72255948e64b30448240ab23d488e33e8d3d666e7d79d78fc8bfcf22",
     "electricitymaps/zones.json": "68efd2b8387fbc54bcd1f9e3453907c1defb48d6ac859b1d5ac69fcc3326a671",
     "wattproof/batchin_profile.json": "bfbd239ef816e574302d8ea4a12fb875973b759ee426b1f197830dd6104cb8cb",
     "wattproof/embodied.json": "5873cf175a87b9d103ac8ab4c72289294670686f59124afd36c3960b2eeac649",
@@ -21,9 +24,16 @@ FROZEN_SHA256 = {
     "wattproof/factors.json": "ed42aed62cb964396e1c3352bb3dd9e8a6b434f2f5920740f4e8304fb35fad96",
     "wattproof/grid_spread.json": "e1b294e77f89ce76b07afe30044e1dfc1a14f008664f638f795f8a9d3414ee2e",
     "wattproof/hardware.json": "36d2d2bfd534df453a6ad19014f9e4aa61f870629183e34cbdf5323b21119125",
-    "wattproof/models.json": "e42e72464ac6bdd0b65d6a71d789b45f2d871acdfc3e249d751cb50c54c18fc3",
+    "wattproof/ladder.json": "ffb727c85d86402f62201226974ebd4324e50708e6688beb0cf74f2c7ba762f1",
+    "wattproof/lowrouter.json": "22e2fafa27bbaf755fb664e6fb4f4c225bc95a4d2ce690afaf665dc43218148d",
+    "wattproof/melious_profile.json": "b28bca453963657ff0f4bb29e6dc583e0babda081e3ed83d65def353aedf99f6",
+    "wattproof/models.json": "90a6e8c5c08c137908d7da90eb83ee066fb0c03e633441ed1c1498ee02a4aaf0",
+    "wattproof/output_length.json": "6ac279a42b0bccce507aa04ab98ac6d66aaf25153032a0906f4811ae44bb705e",
+    "wattproof/pedigree.json": "31859cddc6ccdab8dfc6a0bae1140bd97e3d6bc551e1e428176c9044943f0ed8",
+    "wattproof/published_samples.json": "2c4b67eec6a83d1f7845f28e0528b4b13da5a57b144d2f690b9927154a8968fe",
+    "wattproof/token_factors.json": "1fe86698c07e04cb1f675152e752bf3f08beb2a13e6a6d8aaa92e0f24e996bd8",
 }
-FROZEN_EDITION_SHA256 = "a42b8df2a12d56764af0e9a04a9d6cf9d360e6cbc00e1d17634f97f82202039d"
+FROZEN_EDITION_SHA256 = "28fe38a59ec05fd4f6d149fc90952e2006d872e717a602815dc72149c99e4530"
 
 
 @pytest.mark.parametrize("name", FILES)

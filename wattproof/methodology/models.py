@@ -1,4 +1,4 @@
-"""What is known of each model's size: EcoLogits' registry, with our own rows and corrections on top.
+"""What is known of each model's size: EcoLogits' registries, with our own rows and corrections on top.
 
 A model is found by its exact id or an alias, never by a part of its name.
 """
@@ -17,9 +17,12 @@ from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import UnknownModel
 from wattproof.methodology.propagate import Z90
 
-__all__ = ["Band", "Model", "Spread", "all_model_ids", "find_model"]
+__all__ = ["REGISTRIES", "Band", "Model", "Spread", "all_model_ids", "find_model"]
 
 Band = Literal["accurate", "medium", "gross"]
+
+REGISTRIES = ("ecologits/models.json", "ecologits/models_0.4.0.json")
+"""The edition's files of EcoLogits' registries (0.11.3, 0.4.0), newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,12 @@ class Spread:
     def between(cls, low: float, high: float) -> Spread:
         """The log-normal whose 90 % interval is [low, high]."""
         return cls(math.sqrt(low * high), math.log(high / low) / (2 * Z90))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The 90 % interval: what `between` was given."""
+        spread = math.exp(Z90 * self.sigma_ln)
+        return self.median / spread, self.median * spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +100,17 @@ def _index() -> Mapping[str, Model]:
 
 @cache
 def _models() -> tuple[Model, ...]:
-    """Our rows, then EcoLogits' rows that none of ours replaces by naming the same id as an alias."""
+    """Our rows, then those of EcoLogits' registries, newest first, whose ids nothing before them has."""
     ours = read_edition("wattproof/models.json")
-    theirs = read_edition("ecologits/models.json")
-    replaced = {name.lower() for row in ours["models"] for name in (row["id"], *row["aliases"])}
-    kept = [row for row in theirs["models"] if row["id"].lower() not in replaced]
-    aliases = _aliases(kept, theirs["aliases"], taken=replaced)
-    return (
-        *(_model(row, tuple(row["aliases"]), ours, ours["source_id"]) for row in ours["models"]),
-        *(_model(row, aliases[row["id"]], ours, theirs["source_id"]) for row in kept),
-    )
+    models = [_model(row, tuple(row["aliases"]), ours, ours["source_id"]) for row in ours["models"]]
+    taken = {name.lower() for row in ours["models"] for name in (row["id"], *row["aliases"])}
+    for name in REGISTRIES:
+        registry = read_edition(name)
+        kept = [row for row in registry["models"] if row["id"].lower() not in taken]
+        aliases = _aliases(kept, registry["aliases"], taken)
+        models += [_model(row, aliases[row["id"]], ours, registry["source_id"]) for row in kept]
+        taken |= {name.lower() for row in kept for name in (row["id"], *aliases[row["id"]])}
+    return tuple(models)
 
 
 def _aliases(rows: list[dict[str, Any]], listed: list[dict[str, str]], taken: set[str]) -> dict[str, tuple[str, ...]]:

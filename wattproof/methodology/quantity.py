@@ -100,6 +100,11 @@ class Quantity:
     low: float | None = None
     high: float | None = None
 
+    @classmethod
+    def range(cls, low: float, high: float) -> Quantity:
+        """A published range: its ends, and their arithmetic mean as the point value."""
+        return cls((low + high) / 2, low, high)
+
     def scaled(self, factor: float) -> Quantity:
         """The same quantity in another unit."""
         return Quantity(

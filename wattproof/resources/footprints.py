@@ -82,6 +82,7 @@ def estimate(
         "cpu_seconds": cpu_seconds,
         "cpu_measured": cpu_seconds is not None,
         "hardware": deployment.hardware if deployment else None,
+        "requested_on": reading.requested_at[:10],
     }
     activity = Activity(
         workload=workload,

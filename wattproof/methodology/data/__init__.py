@@ -29,8 +29,14 @@ FILES = (
     "wattproof/factors.json",
     "wattproof/grid_spread.json",
     "wattproof/hardware.json",
+    "wattproof/ladder.json",
+    "wattproof/lowrouter.json",
+    "wattproof/melious_profile.json",
     "wattproof/models.json",
     "wattproof/output_length.json",
+    "wattproof/pedigree.json",
+    "wattproof/published_samples.json",
+    "wattproof/token_factors.json",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -64,11 +65,12 @@ class Activity:
     off-site water for electricity per kWh at the wall. `market_gco2e_per_kwh` is what the contractual instrument
     `instrument_id` declares. `mix_adpe_kgsbeq_per_kwh` is the resource depletion of the electricity. `samples` and
     `opinion_ref` (an assurance opinion) are for the method that takes them. `profile` holds a provider's own
-    coefficients, for the methods that are defined by them.
+    coefficients, for the methods that are defined by them. `requested_on` is the day of the request (an ISO date), for
+    methods whose factors are dated.
 
     Raises:
-        InvalidInput: a number is not finite or outside its range (PUE or batch below 1, anything negative), or an
-            instrument without its intensity or the reverse.
+        InvalidInput: a number is not finite or outside its range (PUE or batch below 1, anything negative),
+            `requested_on` is no ISO date, or there is an instrument without its intensity or the reverse.
     """
 
     workload: Workload
@@ -93,6 +95,7 @@ class Activity:
     mix_adpe_kgsbeq_per_kwh: float | None = None
     samples: Telemetry | None = None
     opinion_ref: str | None = None
+    requested_on: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in _LEAST:
@@ -106,6 +109,11 @@ class Activity:
         if (self.market_gco2e_per_kwh is None) != (self.instrument_id is None):
             fix = "give both, or neither: a market-based figure rests on a named instrument"
             raise InvalidInput("instrument_id", "and market_gco2e_per_kwh are not given together", fix)
+        if self.requested_on is not None and not _ISO_DATE.fullmatch(self.requested_on):
+            raise InvalidInput("requested_on", f"is {self.requested_on[:20]!r}", "give a date such as 2026-11-22")
+
+
+_ISO_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
 _LEAST = (

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.methods.activity import Activity, Intensity
 from wattproof.methodology.methods.method import Constants, Method, Prepared, token_operands
+from wattproof.methodology.methods.profile import Declared, assumed_profile, declared_profile, profile_operands
 from wattproof.methodology.quantity import Boundary, Footprint, Operand, Quantity, Term, Workload
 
 __all__ = ["BATCHIN"]
@@ -24,12 +24,8 @@ carbon        = energy intensity_gco2e_per_kwh / 1000                           
 carbon_market = energy residual_gco2e_per_kwh (1 - renewable_ratio_bps / 10000) / 1000        [gCO2e, market-based]
 cached_input_tokens count as input. The same for both boundaries: the profile does not say what it includes."""
 
-_OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
+_PROFILE_UNITS: Mapping[str, str] = MappingProxyType(
     {
-        "cached_input_tokens": "token",
-        "input_tokens": "token",
-        "intensity_gco2e_per_kwh": "gCO2e/kWh",
-        "output_tokens": "token",
         "renewable_ratio_bps": "1e-4",
         "residual_gco2e_per_kwh": "gCO2e/kWh",
         "wh_per_input_token": "Wh/token",
@@ -37,12 +33,20 @@ _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_PROFILE_FIELDS = ("renewable_ratio_bps", "residual_gco2e_per_kwh", "wh_per_input_token", "wh_per_output_token")
+_OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        **_PROFILE_UNITS,
+        "cached_input_tokens": "token",
+        "input_tokens": "token",
+        "intensity_gco2e_per_kwh": "gCO2e/kWh",
+        "output_tokens": "token",
+    }
+)
 
 
 def _prepare(c: Mapping[str, float], boundary: Boundary) -> Prepared:
     """The formula for one profile and zone: `c` holds their constants, `n` the token counts of one request."""
-    if min(c[name] for name in _PROFILE_FIELDS) < 0 or c["renewable_ratio_bps"] > 10_000:
+    if min(c[name] for name in _PROFILE_UNITS) < 0 or c["renewable_ratio_bps"] > 10_000:
         raise InvalidInput("profile", "has a negative value or a ratio above 10000", "check each coefficient")
     intensity_gco2e_per_wh = c["intensity_gco2e_per_kwh"] / 1000
     market_gco2e_per_wh = c["residual_gco2e_per_kwh"] * (1 - c["renewable_ratio_bps"] / 10_000) / 1000
@@ -69,29 +73,17 @@ def _prepare(c: Mapping[str, float], boundary: Boundary) -> Prepared:
 
 
 def _constants(activity: Activity) -> Constants:
-    profile = activity.profile
-    return _profile_constants(activity.intensity, None if profile is None else tuple(sorted(profile.items())))
+    return _profile_constants(activity.intensity, declared_profile(activity))
 
 
 @lru_cache(maxsize=1024)
-def _profile_constants(intensity: Intensity, declared: tuple[tuple[str, float], ...] | None) -> Constants:
-    default = read_edition("wattproof/batchin_profile.json")
-    profile: Mapping[str, float] = default["profile"] if declared is None else dict(declared)
-    source_id: str = default["source_id"] if declared is None else "caller"
-    if sorted(profile) != sorted(_PROFILE_FIELDS):
-        raise InvalidInput(
-            "profile", f"has the fields {', '.join(sorted(profile))}", f"give {', '.join(_PROFILE_FIELDS)}"
-        )
+def _profile_constants(intensity: Intensity, declared: Declared) -> Constants:
     return Constants.of(
         (
-            *(Operand.of(name, profile[name], _OPERAND_UNITS[name], source_id) for name in _PROFILE_FIELDS),
+            *profile_operands(declared, _PROFILE_UNITS, "wattproof/batchin_profile.json"),
             Operand.of("intensity_gco2e_per_kwh", intensity.gco2e_per_kwh, "gCO2e/kWh", intensity.source_id),
         )
     )
-
-
-def _assumed(activity: Activity) -> tuple[str, ...]:
-    return ("profile",) if activity.profile is None else ()
 
 
 BATCHIN = Method(
@@ -115,7 +107,7 @@ BATCHIN = Method(
     ),
     operand_units=_OPERAND_UNITS,
     factor_scopes=MappingProxyType({}),
-    assumed=_assumed,
+    assumed=assumed_profile,
     constants=_constants,
     variables=token_operands,
     prepare=_prepare,
