@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test bench lock contracts clean help
+.PHONY: demo test bench mutation lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
 	@echo "make test       lint, types, layers, tests"
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
+	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
 	@echo "make contracts  write the committed tool schemas and the README's generated tables again"
 	@echo "make lock       write requirements/*.txt again"
 
@@ -23,6 +24,9 @@ test: $(VENV)/.dev $(VENV)/.embedded
 
 bench: $(VENV)/.dev $(VENV)/.embedded
 	@$(BIN)/python -m benchmarks --write docs/reports/bench.json
+
+mutation: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.mutation --jobs 2 --write docs/reports/mutation.json
 
 contracts: $(VENV)/.dev
 	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs
