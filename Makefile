@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test bench mutation lock contracts clean help
+.PHONY: demo test bench docs mutation lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
 	@echo "make test       lint, types, layers, tests"
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
+	@echo "make docs       write the computed pages of docs again"
 	@echo "make contracts  write the committed tool schemas and the README's generated tables again"
 	@echo "make lock       write requirements/*.txt again"
 
@@ -27,6 +28,9 @@ bench: $(VENV)/.dev $(VENV)/.embedded
 
 mutation: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.mutation --jobs 2 --write docs/reports/mutation.json
+
+docs: $(VENV)/.runtime
+	@$(BIN)/python -m docs.generate
 
 contracts: $(VENV)/.dev
 	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs
