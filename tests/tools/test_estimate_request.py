@@ -19,11 +19,10 @@ from wattproof.methodology.errors import (
     UnknownZone,
 )
 from wattproof.tools.estimate_request import (
-    OUTPUT_TOKENS_PRIOR,
     EstimateArgs,
     EstimateResult,
     brief,
-    estimate_request,
+    estimate_one,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 async def estimate(installation: Installation, **given: Any) -> EstimateResult:
     arguments: dict[str, Any] = {"model": "gpt-oss-120b", "input_tokens": 1000, "output_tokens": 400, **given}
     async with installation.open() as deps:
-        return await estimate_request(EstimateArgs(**arguments), deps)
+        return await estimate_one(EstimateArgs(**arguments), deps)
 
 
 async def test_a_known_zone_gives_one_intensity_and_its_renewable_share(installation: Installation) -> None:
@@ -83,10 +82,26 @@ async def test_the_callers_zone_wins_over_the_deployments(installation: Installa
     assert result.location_evidence == "caller"
 
 
-async def test_an_absent_output_length_is_assumed_and_listed(installation: Installation) -> None:
-    result = await estimate(installation, zone="FR", output_tokens=None)
-    assert result.usage["output_tokens"] == OUTPUT_TOKENS_PRIOR
-    assert "output_tokens" in result.assumed
+async def test_an_absent_output_length_is_a_sourced_prior_that_widens_the_interval(installation: Installation) -> None:
+    assumed = await estimate(installation, zone="FR", output_tokens=None)
+    stated = await estimate(installation, zone="FR", output_tokens=419)
+    assert assumed.usage["output_tokens"] == 419
+    assert "output_tokens" in assumed.assumed
+    assert assumed.output_tokens_prior == {"low": 18, "high": 2228}
+    assert "the length of the answer dominates" in brief(assumed)
+    assert (assumed.energy_wh and stated.energy_wh) is not None
+    for name in ("energy_wh", "carbon_gco2e"):
+        wide, narrow = getattr(assumed, name), getattr(stated, name)
+        assert wide.median == narrow.median
+        assert wide.low < 0.5 * narrow.low
+        assert wide.high > 1.5 * narrow.high
+
+
+async def test_a_model_that_reasons_at_length_has_its_own_prior(installation: Installation) -> None:
+    result = await estimate(installation, model="o3-mini", zone="FR", output_tokens=None, detail="full")
+    assert result.usage["output_tokens"] > 5000
+    assert result.output_tokens_prior is not None
+    assert "gpqa" in result.output_tokens_prior["source"]
 
 
 async def test_text_is_counted_and_the_count_is_listed_as_assumed(installation: Installation) -> None:
@@ -167,7 +182,10 @@ async def test_a_known_zone_fits_the_budgets_of_text_and_json(installation: Inst
         ({"reasoning_tokens": 401}, InvalidInput, "reasoning_tokens"),
         ({"text": "both"}, InvalidInput, "either input_tokens or text"),
         ({"input_tokens": None}, InvalidInput, "input_tokens is missing"),
-        ({"methods": ["wattproof/cpu-time"], "workload": "rerank"}, NotDefined, "rerank"),
+        ({"model": "smollm2-135m-instruct", "methods": "cpu-time", "workload": "rerank"}, NotDefined, "rerank"),
+        ({"methods": ["wattproof/cpu-time"]}, NotDefined, "smollm2-135m-instruct only"),
+        ({"workload": "image"}, NotDefined, "No method for the workload 'image': energy per image"),
+        ({"known": {"market_gco2e_per_kwh": 0}}, InvalidInput, "instrument"),
     ],
 )
 async def test_bad_input_says_what_would_work(

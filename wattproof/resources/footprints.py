@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from wattproof.methodology.data import EDITION, edition_sha256
-from wattproof.methodology.methods import Activity, Intensity, Method, get_method
+from wattproof.methodology.facilities import facility_of
+from wattproof.methodology.methods import Activity, Intensity, Method, get_method, require_some_method
 from wattproof.methodology.models import Band, Model
 from wattproof.methodology.propagate import Loadings, mean, scoped
-from wattproof.methodology.quantity import Boundary, Footprint, Operand, Usage, Workload
+from wattproof.methodology.quantity import Boundary, Footprint, Operand, Term, Usage, Workload
 from wattproof.resources.grid.reading import Reading
 from wattproof.resources.providers.records import Deployment, LocationEvidence
 
-__all__ = ["Estimate", "ScopedTerm", "estimate", "factor_terms"]
+__all__ = ["Estimate", "ScopedTerm", "estimate", "factor_terms", "scoped_terms"]
 
 DEFAULT_METHOD = "wattproof/param"
 EMBEDDED_METHOD = "wattproof/cpu-time"
@@ -72,9 +73,10 @@ def estimate(
 
     Raises:
         UnknownMethod: no such method.
-        NotDefined: the method does not cover the workload.
+        NotDefined: the method does not cover the workload, or no method does.
         InvalidInput: an input is out of range.
     """
+    require_some_method(workload)
     method = get_method(method_id or _default_method(model, deployment))
     known: dict[str, Any] = {
         "pue": deployment.pue if deployment else None,
@@ -83,6 +85,7 @@ def estimate(
         "cpu_measured": cpu_seconds is not None,
         "hardware": deployment.hardware if deployment else None,
         "requested_on": reading.requested_at[:10],
+        **_published_water(deployment, supplied or {}),
     }
     activity = Activity(
         workload=workload,
@@ -112,15 +115,18 @@ def estimate(
     )
 
 
-def factor_terms(estimate: Estimate) -> tuple[ScopedTerm, ...]:
-    """The terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
+def scoped_terms(estimate: Estimate) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """The terms of energy and of climate, their factors named by scope (`grid:FR`): equal names are one unknown."""
     footprint, scopes = estimate.footprint, estimate.method.factor_scopes
     values = {"model": estimate.activity.model.id, "zone": estimate.region_scope, "provider": estimate.provider}
-    pairs = zip(
-        scoped(footprint.energy_terms, scopes, values), scoped(footprint.carbon_terms, scopes, values), strict=True
-    )
+    return scoped(footprint.energy_terms, scopes, values), scoped(footprint.carbon_terms, scopes, values)
+
+
+def factor_terms(estimate: Estimate) -> tuple[ScopedTerm, ...]:
+    """The terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
     return tuple(
-        (energy.name, mean(energy), mean(carbon), energy.loadings, carbon.loadings) for energy, carbon in pairs
+        (energy.name, mean(energy), mean(carbon), energy.loadings, carbon.loadings)
+        for energy, carbon in zip(*scoped_terms(estimate), strict=True)
     )
 
 
@@ -128,6 +134,14 @@ def _default_method(model: Model, deployment: Deployment | None) -> str:
     if deployment is None:
         return EMBEDDED_METHOD if model.id == EMBEDDED_MODEL else DEFAULT_METHOD
     return EMBEDDED_METHOD if deployment.protocol == "embedded" else DEFAULT_METHOD
+
+
+def _published_water(deployment: Deployment | None, supplied: Mapping[str, Any]) -> dict[str, Any]:
+    """On-site water as the deployment's operator publishes it, where the caller states none."""
+    facility = facility_of(deployment.provider) if deployment else None
+    if facility is None or any(name.startswith("wue_") for name in supplied):
+        return {}
+    return {"wue_onsite_l_per_kwh": facility.wue_onsite_l_per_kwh, "wue_source": facility.source_id}
 
 
 def _energy_source(activity: Activity, footprint: Footprint, *, located: bool) -> str:

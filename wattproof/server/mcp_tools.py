@@ -57,7 +57,7 @@ class ToolSpec:
     open_world: bool
 
 
-async def _estimate(args: estimate.EstimateArgs, deps: Deps, _report: Report) -> estimate.EstimateResult:
+async def _estimate(args: estimate.EstimateArgs, deps: Deps, _report: Report) -> Result:
     return await estimate.estimate_request(args, deps)
 
 

@@ -24,6 +24,10 @@ class Figure(BaseModel):
     low: float | None
     high: float | None
 
+    def without_interval(self) -> Figure:
+        """The median alone, for words where the interval stands elsewhere."""
+        return Figure(median=self.median, low=None, high=None)
+
 
 def rounded(number: float, digits: int | None = 3) -> float:
     """`number` to `digits` significant figures; unchanged where `digits` is None."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,23 +14,12 @@ from wattproof.tools.figures import rounded, significant
 if TYPE_CHECKING:
     from wattproof.methodology.methods import Activity
     from wattproof.methodology.models import Model
-    from wattproof.methodology.quantity import Footprint
     from wattproof.resources.footprints import Estimate
 
-__all__ = ["Lever", "dominant_factor", "find_levers"]
+__all__ = ["Lever", "find_levers"]
 
 _SMALLER = 0.6
 """A model is offered as a lever from this ratio of active parameters down: less is lost in the uncertainty."""
-
-_FACTOR_WORDS = {
-    "active_params": "model size",
-    "batch": "batch size",
-    "fit": "the energy regression",
-    "grid": "grid intensity",
-    "overhead": "the share of host and idle",
-    "pue": "PUE",
-    "weights": "model size",
-}
 
 
 class Lever(BaseModel):
@@ -65,18 +53,6 @@ def find_levers(estimate: Estimate) -> tuple[Lever, ...]:
         halved = replace(activity, usage=shorter)
         levers += _lever(estimate, base.median, {"output_tokens": half}, halved)
     return tuple(levers)
-
-
-def dominant_factor(footprint: Footprint) -> str | None:
-    """The one unknown that widens the energy interval most, in words; None where nothing is uncertain."""
-    shares: dict[str, float] = defaultdict(float)
-    for term in footprint.energy_terms:
-        for factor, sigma in term.loadings:
-            shares[factor] += term.median * sigma
-    if not shares or max(shares.values()) == 0:
-        return None
-    factor = max(shares, key=lambda name: shares[name])
-    return _FACTOR_WORDS.get(factor, factor.replace("_", " "))
 
 
 def _lever(estimate: Estimate, base_wh: float, change: dict[str, str | int], activity: Activity) -> list[Lever]:

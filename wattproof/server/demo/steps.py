@@ -86,12 +86,12 @@ async def _models_here(deps: Deps, *, embedded: bool) -> list[Deployment]:
 
 
 async def _real(deps: Deps, deployment: Deployment, problem: str | None, fix: str | None) -> DemoOutcome:
-    from wattproof.tools.estimate_request import EstimateArgs, estimate_request
+    from wattproof.tools.estimate_request import EstimateArgs, estimate_one
     from wattproof.tools.run_inference import RunArgs, run_inference
     from wattproof.tools.summarize_ledger import SummaryArgs, summarize_ledger
     from wattproof.tools.verify_receipt import VerifyArgs, verify_receipt
 
-    estimate = await estimate_request(
+    estimate = await estimate_one(
         EstimateArgs(
             model=deployment.model, text=QUESTION, output_tokens=MAX_OUTPUT_TOKENS, provider=deployment.provider
         ),
@@ -126,11 +126,11 @@ async def _real(deps: Deps, deployment: Deployment, problem: str | None, fix: st
 
 
 async def _unreal(deps: Deps, problem: str, fix: str | None) -> DemoOutcome:
-    from wattproof.tools.estimate_request import EstimateArgs, estimate_request
+    from wattproof.tools.estimate_request import EstimateArgs, estimate_one
     from wattproof.tools.run_inference import RunArgs, run_inference
     from wattproof.tools.verify_receipt import VerifyArgs, verify_receipt
 
-    estimate = await estimate_request(
+    estimate = await estimate_one(
         EstimateArgs(model=HOSTED_MODEL, text=QUESTION, output_tokens=MAX_OUTPUT_TOKENS), deps
     )
     run = await run_inference(

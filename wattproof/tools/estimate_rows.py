@@ -1,0 +1,163 @@
+"""What `estimate_request` returns for several models, deployments or methods: one row each, and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from wattproof.methodology.quantity import Boundary
+from wattproof.tools.compared import Compared, Spread, spread
+from wattproof.tools.estimate_result import BESIDE, full_fields, why_null
+from wattproof.tools.figures import Figure, energy_text, figure, mass_text
+from wattproof.tools.provenance import Provenance, reading_fields, sentence
+from wattproof.tools.result import Result
+
+if TYPE_CHECKING:
+    from wattproof.resources.footprints import Estimate
+    from wattproof.tools.estimate_cases import Asked, Case
+
+__all__ = ["EstimateRows", "Row", "brief_of_rows", "result_of_rows"]
+
+_ROWS_IN_TEXT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case and its estimate, or the reason why there is none."""
+
+    case: Case
+    method_id: str
+    found: Estimate | None
+    reason: str | None
+    baseline: Compared | None = None
+
+    @property
+    def label(self) -> str:
+        """What tells the rows apart; see `_labels`."""
+        place = f"{self.case.provider}/" if self.case.provider else ""
+        return f"{place}{self.case.model.id}"
+
+
+class EstimateRows(Result):
+    """One request, several estimates. A row holds its figures, or null and the reason."""
+
+    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"output_tokens_prior"})
+    told_last: ClassVar[tuple[str, ...]] = ("boundary", "edition", "synthetic", "provenance")
+
+    usage: dict[str, int]
+    output_tokens_prior: dict[str, Any] | None = None
+    rows: tuple[dict[str, Any], ...]
+    spread: tuple[Spread, ...]
+    methods: tuple[str, ...]
+    reasons: dict[str, str]
+    boundary: Boundary
+    edition: str
+    synthetic: bool
+    provenance: Provenance
+
+
+def result_of_rows(rows: Sequence[Row], asked: Asked, *, full: bool) -> EstimateRows:
+    """The result for several estimates, in the order of the cases."""
+    from wattproof.methodology.data import EDITION
+
+    usage, prior = asked.usage, asked.prior
+    labels = _labels(rows)
+    found = [(label, row.found) for label, row in zip(labels, rows, strict=True) if row.found is not None]
+    provenance = _provenance(rows)
+    reasons = {"spread": "fewer than two rows have figures"} if len(found) < 2 else {}
+    if provenance.renewable_ratio_bps is None:
+        reasons["renewable_ratio_bps"] = "location unknown or different by row"
+    return EstimateRows(
+        usage={"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
+        output_tokens_prior=None if prior is None else {"low": prior.low_tokens, "high": prior.high_tokens},
+        rows=tuple(_row_fields(label, row, asked, full=full) for label, row in zip(labels, rows, strict=True)),
+        spread=spread(found),
+        methods=tuple(dict.fromkeys(row.method_id for row in rows)),
+        reasons=reasons,
+        boundary=asked.boundary,
+        edition=EDITION,
+        synthetic=False,
+        provenance=provenance,
+    )
+
+
+def brief_of_rows(result: EstimateRows) -> str:
+    """A clause per row, the spread, and the four named fields last."""
+    tokens = f"{result.usage['input_tokens']:,} in / {result.usage['output_tokens']:,} out"
+    shown = [_row_words(row) for row in result.rows[:_ROWS_IN_TEXT]]
+    hidden = len(result.rows) - _ROWS_IN_TEXT
+    words = [f"{tokens}: {'; '.join(shown)}{f'; and {hidden} more' if hidden > 0 else ''}."]
+    words += [part.words() for part in result.spread[:1]]
+    if len(result.methods) > 1:
+        words.append(f"methods: {', '.join(result.methods)}.")
+    return " ".join([*words, sentence(result.provenance)])
+
+
+def _labels(rows: Sequence[Row]) -> list[str]:
+    """By method, by model, by deployment: whatever differs."""
+    several_places = len({row.label for row in rows}) > 1
+    several_methods = len({row.method_id for row in rows}) > 1
+    return [
+        " by ".join(part for part, told in ((row.label, several_places), (row.method_id, several_methods)) if told)
+        or row.label
+        for row in rows
+    ]
+
+
+def _row_fields(label: str, row: Row, asked: Asked, *, full: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"label": label, "model": row.case.model.id}
+    if row.case.provider:
+        fields["provider_id"] = row.case.provider
+    fields["methodology"] = row.method_id
+    if row.found is None:
+        return fields | {"energy_wh": None, "carbon_gco2e": None, "reason": row.reason}
+    found, footprint, digits = row.found, row.found.footprint, None if full else 3
+    shown = BESIDE if full else ("carbon_market_gco2e",) if found.activity.instrument_id else ()
+    figures = {name: figure(getattr(footprint, name), digits) for name in ("energy_wh", "carbon_gco2e", *shown)}
+    fields |= {"interval": footprint.interval, "tier": footprint.tier, "accuracy": found.accuracy}
+    fields |= {name: None if held is None else held.model_dump() for name, held in figures.items()}
+    if row.baseline is not None:
+        fields["baseline"] = row.baseline.model_dump()
+    fields["region_scope"] = found.region_scope
+    fields["sources"] = list(found.method.sources)
+    reasons = why_null(found, shown=shown, prior=asked.prior is not None)
+    if reasons:
+        fields["reasons"] = reasons
+    if full:
+        fields["methodology_sha256"] = found.method.sha256
+        fields["location_evidence"] = found.location_evidence
+        fields["ghg_scope"] = found.ghg_scope
+        fields["assumed"] = list(found.assumed)
+        fields["grid"] = reading_fields(found.reading, full=True)
+        fields["full"] = full_fields(found)
+    return fields
+
+
+def _row_words(row: dict[str, Any]) -> str:
+    energy, carbon = row["energy_wh"], row["carbon_gco2e"]
+    if energy is None and carbon is None:
+        return f"{row['label']} no figure ({str(row.get('reason', 'unknown')).rstrip('.')})"
+    told = "energy unknown" if energy is None else energy_text(Figure(**energy))
+    climate = "" if carbon is None else f", {mass_text(Figure(**carbon).without_interval())}"
+    baseline = f", {Compared(**row['baseline']).words().rstrip('.')}" if row.get("baseline") else ""
+    return f"{row['label']} {told}{climate}{baseline}"
+
+
+def _provenance(rows: Sequence[Row]) -> Provenance:
+    """What all rows share as it is; what differs as `multi`, the ratio as null."""
+    found = [row.found for row in rows if row.found is not None]
+    ratios = {each.renewable_ratio_bps for each in found}
+    methods = {row.method_id for row in rows}
+    return Provenance(
+        region_scope=_shared({each.region_scope for each in found}),
+        energy_source=_shared({each.energy_source for each in found}),
+        methodology=next(iter(methods)) if len(methods) == 1 else "multi",
+        renewable_ratio_bps=next(iter(ratios)) if len(ratios) == 1 else None,
+    )
+
+
+def _shared(values: set[str]) -> str:
+    if len(values) == 1:
+        return next(iter(values))
+    return "multi:" + ",".join(sorted(values)) if values else "none"
