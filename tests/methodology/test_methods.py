@@ -23,7 +23,7 @@ FROZEN_SHA256 = {
     "ecologits/llm@0.11.3": "c245eee031d830e521324fe7e5e930b8a82c7a8765d336be47861b38696c4caf",
     "ecologits/llm@0.4.0": "4844eec1648f6000b5afa0de10acf47c11182248ba18c6b1b287633d6761cc72",
     "factors/tokens@2026-11": "18d65f6d2d82de74e56398655504e2afb68c487f756379f395fbbc1a95026c3a",
-    "lowrouter/ecologits@0.4-2026-01": "d4900914d3e43fc9b1d53bfed7b551eb541461caadd677c8b319d9d67f023284",
+    "lowrouter/ecologits@0.4-2026-01": "e2a1382c6b8290147f2948c49a9933d0344a497e8a254c686827bb89e3da2806",
     "melious/measured-token@1.0.0": "577112a490cf89da98029e6c0123861ecc5d6ecfc864af01a7cfb53ce4c5db83",
     "batchin/token-estimate@1.0.0": "5167d14fbcf2f9b180a710203750a2c2baa9914e4261bb4afae7d72cef9444cb",
 }

@@ -29,8 +29,8 @@ tokens = input_tokens + output_tokens     where token_basis_output = 0
        = output_tokens                    where token_basis_output = 1
 energy = tokens (alpha active_params_b + beta)                                                    [Wh]
 carbon = energy intensity_gco2e_per_kwh / 1000                                                    [gCO2e]
-active_params_b is the arithmetic middle of a range. cached_input_tokens count as input. The same for both boundaries:
-one GPU, without server, other GPUs and PUE."""
+active_params_b is the arithmetic middle of the range that EcoLogits 0.4.0 lists, else this edition's median.
+cached_input_tokens count as input. The same for both boundaries: one GPU, without server, other GPUs and PUE."""
 
 _OPERAND_UNITS: Mapping[str, str] = MappingProxyType(
     {
@@ -83,11 +83,12 @@ def _constants(activity: Activity) -> Constants:
 @lru_cache(maxsize=1024)
 def _model_constants(model: Model, intensity: Intensity, token_basis_output: float) -> Constants:
     row, edition = registered(_REGISTRY, model), read_edition("wattproof/lowrouter.json")
+    active_b = sum(row.active_b) / 2 if row.listed else model.active_b.median
     basis_source = "caller" if token_basis_output else edition["source_id"]
     return Constants.of(
         (
             *(_operand(name, edition["constants"][name]["value"], edition["source_id"]) for name in ("alpha", "beta")),
-            _operand("active_params_b", sum(row.active_b) / 2, row.source_id),
+            _operand("active_params_b", active_b, row.source_id),
             _operand("intensity_gco2e_per_kwh", intensity.gco2e_per_kwh, intensity.source_id),
             _operand("token_basis_output", token_basis_output, basis_source),
         )
