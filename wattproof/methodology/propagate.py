@@ -23,7 +23,20 @@ from typing import NamedTuple
 
 from wattproof.methodology.quantity import Quantity, Term
 
-__all__ = ["Z90", "Loadings", "LogNormal", "Mix", "Row", "combine", "match", "mean", "mix", "scoped", "total"]
+__all__ = [
+    "Z90",
+    "Loadings",
+    "LogNormal",
+    "Mix",
+    "Row",
+    "combine",
+    "log_loadings",
+    "match",
+    "mean",
+    "mix",
+    "scoped",
+    "total",
+]
 
 Z90 = 1.6448536269514722
 """The 95 % point of the standard normal: -+Z90 holds 90 %."""
@@ -62,18 +75,22 @@ class LogNormal(NamedTuple):
 
 
 class Mix:
-    """A sum of terms whose loadings are fixed: what of the match does not depend on the medians, worked out once."""
+    """A sum of terms whose loadings are fixed: what of the match does not depend on the medians, worked out once.
 
-    __slots__ = ("_covariances", "_means_per_median")
+    `means_per_median[k]` turns the median of term k into its mean. `covariances` holds `(k, i, c)` so that the variance
+    of the sum is the sum of `mean_k mean_i c`.
+    """
+
+    __slots__ = ("covariances", "means_per_median")
 
     def __init__(self, loadings: Sequence[Loadings]) -> None:
-        self._means_per_median = [_mean_per_median(term) for term in loadings]
-        self._covariances = list(_covariances(loadings))
+        self.means_per_median = tuple(_mean_per_median(term) for term in loadings)
+        self.covariances = tuple(_covariances(loadings))
 
     def match(self, medians: Sequence[float]) -> LogNormal:
         """The log-normal with the mean and variance of the sum of terms with these medians."""
-        means = [median * ratio for median, ratio in zip(medians, self._means_per_median, strict=True)]
-        return _matched(means, self._covariances, 0.0)
+        means = [median * ratio for median, ratio in zip(medians, self.means_per_median, strict=True)]
+        return _matched(means, self.covariances, 0.0)
 
 
 @lru_cache(maxsize=4096)
@@ -102,6 +119,16 @@ def mean(term: Term) -> float:
 def match(terms: Sequence[Term]) -> LogNormal:
     """The log-normal with the mean and variance of the sum of `terms`; median 0 and no width when all are 0."""
     return mix(tuple([term.loadings for term in terms])).match([term.median for term in terms])
+
+
+def log_loadings(terms: Sequence[Term]) -> dict[str, float]:
+    """How far each factor moves the logarithm of the sum: its slope at the median, exact for one term."""
+    whole = math.fsum(term.median for term in terms)
+    slopes: dict[str, float] = {}
+    for term in terms:
+        for factor, sigma in term.loadings:
+            slopes[factor] = slopes.get(factor, 0.0) + (term.median * sigma / whole if whole else 0.0)
+    return slopes
 
 
 def combine(terms: Sequence[Term]) -> Quantity:
