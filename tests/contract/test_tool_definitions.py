@@ -29,7 +29,7 @@ HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_CONTRACTS=1 python -m
 TOKEN_BUDGET = 2500
 CHARACTERS_PER_TOKEN = 4
 
-NAMES = ("estimate_request", "run_inference", "summarize_ledger", "verify_receipt")
+NAMES = ("estimate_request", "run_inference", "summarize_ledger", "verify_receipt", "explain")
 
 Wire = dict[str, Any]
 
@@ -136,7 +136,13 @@ async def test_every_parameter_is_described_and_every_optional_one_accepts_null(
 
 
 def test_every_optional_argument_takes_an_explicit_null() -> None:
-    required: dict[str, Any] = {"model": "m", "messages": [{"role": "user"}], "max_output_tokens": 1, "receipt": "r"}
+    required: dict[str, Any] = {
+        "model": "m",
+        "messages": [{"role": "user"}],
+        "max_output_tokens": 1,
+        "receipt": "r",
+        "subject": "s",
+    }
     for spec in TOOLS:
         given = {name: required.get(name) for name in spec.arguments.model_fields}
         least = {name: required[name] for name, field in spec.arguments.model_fields.items() if field.is_required()}

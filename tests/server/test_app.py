@@ -118,7 +118,7 @@ async def test_an_error_of_ours_reaches_the_model_with_what_would_work(client: C
         (
             "estimate_request",
             {**ESTIMATE, "workload": "poetry"},
-            "workload is 'poetry'; give 'chat', 'embedding' or 'rerank'.",
+            "workload is 'poetry'; give 'chat', 'embedding', 'rerank', 'image', 'speech', 'transcription' or 'video'.",
         ),
         ("run_inference", {**RUN, "messages": "hi"}, "messages is 'hi'; give a list."),
         ("run_inference", {**RUN, "messages": ["hi"]}, "messages.0 is 'hi'; give an object."),

@@ -39,9 +39,14 @@ def test_every_refusal_is_short_sentences_that_name_an_argument(spec: Any, argum
         ({"model": "m" * 201}, "give at most 200 characters."),
         ({"model": "m", "input_tokens": 1.5}, "input_tokens is 1.5; give an integer."),
         ({"model": "m", "input_tokens": 10**13}, "input_tokens is 10000000000000; give at most 1000000000000."),
-        ({"model": "m", "methods": ["a", "b"]}, "methods is ['a', 'b']; give at most 1."),
+        ({"model": []}, "model is []; give at least 1."),
+        ({"model": 7}, "model is 7; give text or a list."),
+        ({"model": "m", "methods": ["a"] * 21}, "give at most 20."),
+        ({"model": "m", "known": {"pue": 0.9}}, "known.pue is 0.9; give at least 1."),
+        ({"model": "m", "known": {"wpue": 1}}, "known.wpue is not known there; give it: any of batch, pue"),
+        ({"model": "m", "known": {"samples": {"gpu_wh": -1}}}, "known.samples.gpu_wh is -1; give at least 0."),
         ({"model": "m", "methods": [7]}, "methods.0 is 7; give text."),
-        ({"model": "m", "detail": "long"}, "detail is 'long'; give 'brief' or 'full'."),
+        ({"model": "m", "detail": "long"}, "detail is 'long'; give 'brief', 'full' or 'plot'."),
     ],
 )
 def test_a_refusal_says_what_would_work(arguments: dict[str, Any], told: str) -> None:

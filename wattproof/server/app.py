@@ -23,8 +23,8 @@ OpenDeps = Callable[[], AbstractAsyncContextManager["Deps"]]
 
 _INSTRUCTIONS = (
     "estimate_request before sending; run_inference to route, run and record (dry_run=true shows the choice only); "
-    "summarize_ledger for totals; verify_receipt for any receipt_id. Figures are estimates with intervals: keep the "
-    "interval and the method when you quote one."
+    "summarize_ledger for totals; verify_receipt for any receipt_id; explain for any figure. Figures are estimates "
+    "with intervals: keep the interval and the method when you quote one."
 )
 
 # Lists depend on the version alone, so a client may keep them.
@@ -32,7 +32,7 @@ _LISTS = CacheHint(ttl_ms=300_000, scope="public")
 
 
 def build_server(open_deps: OpenDeps) -> MCPServer[Deps]:
-    """The server with its four tools and its resources. Nothing is opened before it runs.
+    """The server with its tools and its resources. Nothing is opened before it runs.
 
     Nothing in a `*/list` answer depends on settings, on the ledger or on the data of an edition.
     """

@@ -44,6 +44,8 @@ _WANTED = {
     "too_short": "at least {min_length}",
 }
 
+_TYPE_NAMES = frozenset({"bool", "dict", "float", "int", "list", "none", "str"})
+
 
 @contextmanager
 def told_to_reader() -> Generator[None]:
@@ -74,6 +76,8 @@ def argument_problems(error: ValidationError, arguments: type[BaseModel]) -> str
 
 
 def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseModel]) -> str:
+    # Of the branches of a union, those that the value did not even have the type for say nothing about it.
+    details = [found for found in details if not found["type"].endswith("_type") or _depth(found) > 0] or details
     detail = details[0]
     known = sorted(arguments.model_fields)
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
@@ -84,10 +88,24 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
         return f"{_short(field)} is not a parameter; {fix}"
     if detail["type"] == "missing" and len(detail["loc"]) == 1:
         return f"{field} is missing; {_hint(field, arguments)}."
-    # The rest of the path names branches of unions, which nobody wrote.
-    where = ".".join([field, *(str(part) for part in detail["loc"] if isinstance(part, int))])
+    where = ".".join([field, *_written(detail)])
+    if detail["type"] == "extra_forbidden":
+        return f"{where} is not known there; {_hint(field, arguments)}."
     wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
     return f"{where} is {_short(repr(detail['input']))}; give {wanted}."
+
+
+def _written(detail: ErrorDetails) -> list[str]:
+    """The path below the argument, without the branches of unions, which nobody wrote."""
+    return [str(part) for part in detail["loc"][1:] if isinstance(part, int) or _is_name(part)]
+
+
+def _is_name(part: str) -> bool:
+    return part.isidentifier() and part not in _TYPE_NAMES
+
+
+def _depth(detail: ErrorDetails) -> int:
+    return len(_written(detail))
 
 
 def _wanted(detail: ErrorDetails) -> str:

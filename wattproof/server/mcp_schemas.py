@@ -13,6 +13,8 @@ Schema = dict[str, Any]
 
 # The server enforces these limits and explains them when they are broken; knowing them beforehand helps nobody.
 _UNTOLD = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "title", "default"})
+# The description of a parameter that is an object names what it may hold.
+_INNER = frozenset({"properties", "required", "additionalProperties"})
 
 
 def input_schema(arguments: type[Arguments]) -> Schema:
@@ -30,8 +32,8 @@ def input_schema(arguments: type[Arguments]) -> Schema:
 def output_schema(result: type[Result]) -> Schema:
     """The published schema of a tool's structured content: an object root without references.
 
-    It types the fields that every result of the tool has, bar the unlisted ones; only the four named fields, which all
-    tools share, are spelt out below that.
+    It types the fields that every result of the tool has, bar the unlisted ones; below that it only names the four
+    fields of the provenance, which all tools share and whose defaults are in the tool's `_meta`.
     """
     schema = result.model_json_schema()
     definitions = cast("Schema", schema.get("$defs", {}))
@@ -47,7 +49,7 @@ def output_schema(result: type[Result]) -> Schema:
 def _parameter(node: Schema, definitions: Schema) -> Schema:
     """One parameter: its type, its permitted values, its description; `anyOf` with null becomes a nullable type."""
     fields = _resolved(node, definitions)
-    kept = {name: value for name, value in fields.items() if name not in _UNTOLD and value is not True}
+    kept = {name: value for name, value in fields.items() if name not in _UNTOLD | _INNER}
     options = [_parameter(option, definitions) for option in kept.pop("anyOf", [])]
     if options:
         kept = _united(options) | kept
@@ -72,9 +74,7 @@ def _outline(node: Schema, definitions: Schema) -> Schema:
     if "anyOf" in fields:
         return {"type": [_outline(option, definitions)["type"] for option in fields["anyOf"]]}
     if "region_scope" in fields.get("properties", {}):
-        named = {name: value for name, value in fields["properties"].items() if name in fields["required"]}
-        members = {name: _outline(value, definitions) for name, value in named.items()}
-        return {"type": "object", "properties": members, "required": list(members)}
+        return {"type": "object", "required": list(fields["required"])}
     return {"type": fields["type"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,14 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
-from wattproof.methodology.errors import WattproofError
+from wattproof.methodology.errors import Unavailable, WattproofError
 from wattproof.server.mcp_errors import argument_problems
 from wattproof.server.mcp_schemas import input_schema, output_schema
 from wattproof.tools import estimate_request as estimate
+from wattproof.tools import explain
 from wattproof.tools import run_inference as run
 from wattproof.tools import summarize_ledger as summarize
 from wattproof.tools import verify_receipt as verify
@@ -61,6 +63,10 @@ async def _estimate(args: estimate.EstimateArgs, deps: Deps, _report: Report) ->
     return await estimate.estimate_request(args, deps)
 
 
+async def _explain(args: explain.ExplainArgs, deps: Deps, _report: Report) -> explain.ExplainResult:
+    return await explain.explain(args, deps)
+
+
 async def _summarize(args: summarize.SummaryArgs, deps: Deps, _report: Report) -> summarize.SummaryResult:
     return await summarize.summarize_ledger(args, deps)
 
@@ -86,8 +92,8 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="run_inference",
         title="Run an LLM request",
         description=(
-            "Send a chat request to the provider that fits the limits best, record it and return the answer with a "
-            "signed receipt. dry_run=true only shows the choice and costs nothing."
+            "Send a chat request to the provider that fits the limits, record it, return answer and signed receipt. "
+            "dry_run=true only shows the choice."
         ),
         arguments=run.RunArgs,
         result=run.RunResult,
@@ -121,6 +127,18 @@ TOOLS: tuple[ToolSpec, ...] = (
         idempotent=True,
         open_world=False,
     ),
+    ToolSpec(
+        name="explain",
+        title="Explain a number",
+        description="Formula, operands with sources, assumptions and what would narrow a method, receipt or estimate.",
+        arguments=explain.ExplainArgs,
+        result=explain.ExplainResult,
+        call=_explain,
+        brief=explain.brief,
+        read_only=True,
+        idempotent=True,
+        open_world=False,
+    ),
 )
 
 
@@ -137,7 +155,7 @@ def sdk_tool(spec: ToolSpec) -> Tool:
             result = await spec.call(args, ctx.request_context.lifespan_context, ctx.report_progress)
         except WattproofError as error:
             raise ToolError(str(error)) from error
-        return _called(spec, result)
+        return _called(spec, result, args)
 
     return Tool(
         fn=call,
@@ -170,11 +188,25 @@ class _OwnArguments(FuncMetadata):
         return {"arguments": arguments_to_validate}
 
 
-def _called(spec: ToolSpec, result: Any) -> CallToolResult:
+def _called(spec: ToolSpec, result: Any, args: Arguments) -> CallToolResult:
     structured = result.structured()
     meta = named_fields(result.provenance, structured.get("receipt_id"))
     return CallToolResult(
-        content=[TextContent(type="text", text=spec.brief(result))],
+        content=[TextContent(type="text", text=spec.brief(result)), *_picture(result, args)],
         structured_content=structured,
         _meta={META_KEY: meta},
     )
+
+
+def _picture(result: Any, args: Arguments) -> list[TextContent | ImageContent]:
+    """The picture that was asked for; in plain text where nothing can draw it here."""
+    if getattr(args, "detail", None) != "plot":
+        return []
+    from wattproof.tools.intervals import text_bars
+    from wattproof.tools.picture import picture
+
+    try:
+        image = picture(result, "png")
+    except Unavailable as error:
+        return [TextContent(type="text", text=f"{text_bars(result)}\n{error}")]
+    return [ImageContent(type="image", data=b64encode(image).decode("ascii"), mime_type="image/png")]

@@ -64,7 +64,9 @@ class Spread(BaseModel):
 
 
 def compared(found: Estimate, baseline: Estimate, digits: int | None = 3) -> Compared | None:
-    """The comparison on climate, or on energy where climate is unknown; None where neither is comparable."""
+    """The comparison on climate, or on energy where climate is unknown; None where it is the baseline itself."""
+    if found.activity.model.id == baseline.activity.model.id:
+        return None
     for indicator in ("carbon_gco2e", "energy_wh"):
         mine: Quantity | None = getattr(found.footprint, indicator)
         theirs: Quantity | None = getattr(baseline.footprint, indicator)

@@ -22,6 +22,7 @@ __all__ = [
     "brief_of_one",
     "full_fields",
     "interval_words",
+    "prior_words",
     "result_of_one",
     "usage_fields",
     "why_null",
@@ -50,7 +51,12 @@ class EstimateResult(Grounded):
     omitted_when_null: ClassVar[frozenset[str]] = frozenset(
         {"provider_id", "carbon_gco2e_if", "baseline", "output_tokens_prior", "full", *BESIDE}
     )
-    unlisted: ClassVar[frozenset[str]] = Grounded.unlisted | {"dominated_by", "carbon_gco2e_per_1k_tokens"}
+    unlisted: ClassVar[frozenset[str]] = Grounded.unlisted | {
+        "dominated_by",
+        "carbon_gco2e_per_1k_tokens",
+        "grid",
+        "levers",
+    }
 
     model: str
     provider_id: str | None = None
@@ -114,6 +120,8 @@ def brief_of_one(result: EstimateResult) -> str:
     if result.baseline is not None:
         words.append(result.baseline.words())
     words.append(interval_words(result.interval, result.dominated_by, result.assumed))
+    if result.output_tokens_prior:
+        words.append(prior_words(result.output_tokens_prior))
     words += [lever.words() for lever in result.levers if "model" in lever.set]
     return " ".join([*words, sentence(result.provenance)])
 
@@ -126,8 +134,14 @@ def interval_words(interval: str, dominated_by: str | None, assumed: tuple[str, 
         "none": "Estimate, no interval",
     }
     dominated = f"; {dominated_by} dominates" if dominated_by else ""
-    listed = f"; assumed: {', '.join(assumed)}" if assumed else ""
+    told = ["input_tokens (counted here from text)" if name == "input_tokens" else name for name in assumed]
+    listed = f"; assumed: {', '.join(told)}" if assumed else ""
     return f"{kinds[interval]}{dominated}{listed}."
+
+
+def prior_words(prior: dict[str, Any]) -> str:
+    """That the length of the answer is a guess, and that the interval holds it."""
+    return f"90 % of answers have {prior['low']:,}–{prior['high']:,} tokens: output_tokens= would narrow this."
 
 
 def usage_fields(found: Estimate) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from wattproof.methodology.quantity import Boundary
 from wattproof.tools.compared import Compared, Spread, spread
-from wattproof.tools.estimate_result import BESIDE, full_fields, why_null
+from wattproof.tools.estimate_result import BESIDE, full_fields, prior_words, why_null
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text
 from wattproof.tools.provenance import Provenance, reading_fields, sentence
 from wattproof.tools.result import Result
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EstimateRows", "Row", "brief_of_rows", "result_of_rows"]
 
-_ROWS_IN_TEXT = 8
+_ROWS_IN_TEXT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,19 @@ def result_of_rows(rows: Sequence[Row], asked: Asked, *, full: bool) -> Estimate
     labels = _labels(rows)
     found = [(label, row.found) for label, row in zip(labels, rows, strict=True) if row.found is not None]
     provenance = _provenance(rows)
+    methods = tuple(dict.fromkeys(row.method_id for row in rows))
     reasons = {"spread": "fewer than two rows have figures"} if len(found) < 2 else {}
     if provenance.renewable_ratio_bps is None:
         reasons["renewable_ratio_bps"] = "location unknown or different by row"
     return EstimateRows(
         usage={"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
         output_tokens_prior=None if prior is None else {"low": prior.low_tokens, "high": prior.high_tokens},
-        rows=tuple(_row_fields(label, row, asked, full=full) for label, row in zip(labels, rows, strict=True)),
+        rows=tuple(
+            _row_fields(label, row, asked, full=full, told_sources=len(methods) > 1)
+            for label, row in zip(labels, rows, strict=True)
+        ),
         spread=spread(found),
-        methods=tuple(dict.fromkeys(row.method_id for row in rows)),
+        methods=methods,
         reasons=reasons,
         boundary=asked.boundary,
         edition=EDITION,
@@ -83,14 +87,18 @@ def result_of_rows(rows: Sequence[Row], asked: Asked, *, full: bool) -> Estimate
 
 
 def brief_of_rows(result: EstimateRows) -> str:
-    """A clause per row, the spread, and the four named fields last."""
+    """A clause per row, the widest spread, and the four named fields last."""
     tokens = f"{result.usage['input_tokens']:,} in / {result.usage['output_tokens']:,} out"
-    shown = [_row_words(row) for row in result.rows[:_ROWS_IN_TEXT]]
-    hidden = len(result.rows) - _ROWS_IN_TEXT
-    words = [f"{tokens}: {'; '.join(shown)}{f'; and {hidden} more' if hidden > 0 else ''}."]
-    words += [part.words() for part in result.spread[:1]]
-    if len(result.methods) > 1:
-        words.append(f"methods: {', '.join(result.methods)}.")
+    told = [row for row in result.rows if row["energy_wh"] or row["carbon_gco2e"]]
+    untold = [row["label"] for row in result.rows if row not in told]
+    words = [f"{tokens}: {'; '.join(_row_words(row) for row in told[:_ROWS_IN_TEXT]) or 'no figure'}"]
+    hidden = len(told) - _ROWS_IN_TEXT
+    words[0] += f"; and {hidden} more." if hidden > 0 else "."
+    if untold:
+        words.append(f"No figure, reasons in the data: {', '.join(untold[:_ROWS_IN_TEXT])}.")
+    if result.output_tokens_prior:
+        words.append(prior_words(result.output_tokens_prior))
+    words += [max(result.spread, key=lambda part: part.ratio).words()] if result.spread else []
     return " ".join([*words, sentence(result.provenance)])
 
 
@@ -105,7 +113,7 @@ def _labels(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _row_fields(label: str, row: Row, asked: Asked, *, full: bool) -> dict[str, Any]:
+def _row_fields(label: str, row: Row, asked: Asked, *, full: bool, told_sources: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {"label": label, "model": row.case.model.id}
     if row.case.provider:
         fields["provider_id"] = row.case.provider
@@ -119,8 +127,9 @@ def _row_fields(label: str, row: Row, asked: Asked, *, full: bool) -> dict[str, 
     fields |= {name: None if held is None else held.model_dump() for name, held in figures.items()}
     if row.baseline is not None:
         fields["baseline"] = row.baseline.model_dump()
-    fields["region_scope"] = found.region_scope
-    fields["sources"] = list(found.method.sources)
+    fields |= {"region_scope": found.region_scope, "assumed": list(found.assumed)}
+    if full or told_sources:
+        fields["sources"] = list(found.method.sources)
     reasons = why_null(found, shown=shown, prior=asked.prior is not None)
     if reasons:
         fields["reasons"] = reasons
@@ -128,7 +137,6 @@ def _row_fields(label: str, row: Row, asked: Asked, *, full: bool) -> dict[str, 
         fields["methodology_sha256"] = found.method.sha256
         fields["location_evidence"] = found.location_evidence
         fields["ghg_scope"] = found.ghg_scope
-        fields["assumed"] = list(found.assumed)
         fields["grid"] = reading_fields(found.reading, full=True)
         fields["full"] = full_fields(found)
     return fields
@@ -136,8 +144,6 @@ def _row_fields(label: str, row: Row, asked: Asked, *, full: bool) -> dict[str, 
 
 def _row_words(row: dict[str, Any]) -> str:
     energy, carbon = row["energy_wh"], row["carbon_gco2e"]
-    if energy is None and carbon is None:
-        return f"{row['label']} no figure ({str(row.get('reason', 'unknown')).rstrip('.')})"
     told = "energy unknown" if energy is None else energy_text(Figure(**energy))
     climate = "" if carbon is None else f", {mass_text(Figure(**carbon).without_interval())}"
     baseline = f", {Compared(**row['baseline']).words().rstrip('.')}" if row.get("baseline") else ""

@@ -33,6 +33,20 @@ class RunResult(Grounded):
     """What `run_inference` returns. In a dry run the footprint is the expected one, of the first choice."""
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"adpe_kgsbeq", "request_salt", "tool_calls"})
+    unlisted: ClassVar[frozenset[str]] = Grounded.unlisted | {
+        "operation_id",
+        "replayed",
+        "cost",
+        "finish_reason",
+        "resolved_model",
+        "interval",
+        "water_ml",
+        "carbon_market_gco2e",
+        "assumed",
+        "pue",
+        "latency_ms",
+        "attempts",
+    }
 
     status: str
     request_id: str | None

@@ -72,11 +72,11 @@ def sensitivity_fields(found: Estimate) -> dict[str, Any]:
 
 def tightening_words(fields: dict[str, Any]) -> str | None:
     """`known.batch would narrow energy to 0.34 of its width`, from what `sensitivity_fields` gives; None if nothing."""
-    found = fields["would_tighten"]
+    energy, climate = (fields["would_tighten"][indicator] for indicator in _INDICATORS)
     told = [
         f"{_argument(each['input'])} would narrow {words} to {significant(each['ratio'])} of its width"
-        for indicator, words in (("energy_wh", "energy"), ("carbon_gco2e", "CO2e"))
-        if (each := found[indicator]) is not None
+        for each, words in ((energy, "energy"), (climate, "CO2e"))
+        if each is not None and (each is energy or energy is None or each["input"] != energy["input"])
     ]
     return "; ".join(told) or None
 

@@ -45,7 +45,9 @@ class SummaryResult(Result):
     """What `summarize_ledger` returns. Amounts are null where no entry knows them; shares are of requests."""
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"methods", "water_ml", "adpe_kgsbeq", "counts"})
-    unlisted: ClassVar[frozenset[str]] = frozenset({"edition", "synthetic", "cost_micros"})
+    unlisted: ClassVar[frozenset[str]] = frozenset(
+        {"edition", "synthetic", "cost_micros", "cached_input_tokens", "temporal_match_bps", "usage_source_bps"}
+    )
 
     period: dict[str, str | None]
     request_count: int
@@ -107,11 +109,11 @@ def brief(result: SummaryResult) -> str:
         words[0] += f"; zone known for {result.zone_known_bps / 100:.0f} %"
     words[0] += "."
     if result.carbon_market_kg is None and result.request_count:
-        words.append(f"Market-based null ({result.reasons.get('carbon_market_kg', 'unknown')}).")
+        words.append(f"Market-based null ({_market_reason(result)}).")
     if result.unsettled_count:
         words.append(f"{result.unsettled_count:,} unsettled.")
     if result.temporal_match_bps.get("fallback") == 10_000:
-        words.append("Grid: all annual averages.")
+        words.append(_grid_words(result.zone_known_bps))
     if result.groups:
         words.append(_groups_words(result))
     return " ".join([*words, sentence(result.provenance)])
@@ -246,6 +248,20 @@ def _amount_words(result: SummaryResult) -> str:
 def _thousandfold(figure: Figure) -> Figure:
     low, high = (None if part is None else part * 1000 for part in (figure.low, figure.high))
     return Figure(median=figure.median * 1000, low=low, high=high)
+
+
+def _market_reason(result: SummaryResult) -> str:
+    """No entry with a market-based figure means that nobody named an instrument."""
+    reason = result.reasons.get("carbon_market_kg", "unknown")
+    return "no instrument" if reason.startswith("known for 0 of ") else reason
+
+
+def _grid_words(zone_known_bps: int | None) -> str:
+    if zone_known_bps == 10_000:
+        return "Grid: all annual averages."
+    if zone_known_bps == 0:
+        return "Grid: the mixture of all zones, because none is known."
+    return "Grid: annual averages where the zone is known, else the mixture of all zones."
 
 
 def _groups_words(result: SummaryResult) -> str:

@@ -44,7 +44,18 @@ class VerifyResult(Result):
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"statement"})
     unlisted: ClassVar[frozenset[str]] = frozenset(
-        {"tier", "boundary", "edition", "methodology_sha256", "location_evidence", "ghg_scope", "synthetic"}
+        {
+            "tier",
+            "boundary",
+            "edition",
+            "methodology_sha256",
+            "location_evidence",
+            "ghg_scope",
+            "synthetic",
+            "key_trust",
+            "log_evidence",
+            "grid",
+        }
     )
 
     subject: str
