@@ -18,10 +18,11 @@ FROZEN_SHA256 = {
     "ecologits/models_0.4.0.json": "0a991c9d72255948e64b30448240ab23d488e33e8d3d666e7d79d78fc8bfcf22",
     "electricitymaps/zones.json": "68efd2b8387fbc54bcd1f9e3453907c1defb48d6ac859b1d5ac69fcc3326a671",
     "wattproof/batchin_profile.json": "bfbd239ef816e574302d8ea4a12fb875973b759ee426b1f197830dd6104cb8cb",
+    "wattproof/calibration.json": "3ff2b9beac49e08fc9d7835b71bb9992e97a0ac349351545c34ebb2762f4ff65",
     "wattproof/embodied.json": "5873cf175a87b9d103ac8ab4c72289294670686f59124afd36c3960b2eeac649",
     "wattproof/energy_fit.json": "c5afc36d701047ae66b8fb03f6c5fe8428da7bfdfbe755b203e1663dc77250d8",
     "wattproof/facilities.json": "8909f57af245707a648eaf95f73352aac93de8fbcf5e14ff519a6a99da4b49dd",
-    "wattproof/factors.json": "ed42aed62cb964396e1c3352bb3dd9e8a6b434f2f5920740f4e8304fb35fad96",
+    "wattproof/factors.json": "32ebe61dda6612017e8f294328d72dfbb796627bdf7be5c18dbe0977157c8c1d",
     "wattproof/grid_spread.json": "e1b294e77f89ce76b07afe30044e1dfc1a14f008664f638f795f8a9d3414ee2e",
     "wattproof/hardware.json": "36d2d2bfd534df453a6ad19014f9e4aa61f870629183e34cbdf5323b21119125",
     "wattproof/ladder.json": "ffb727c85d86402f62201226974ebd4324e50708e6688beb0cf74f2c7ba762f1",
@@ -33,7 +34,7 @@ FROZEN_SHA256 = {
     "wattproof/published_samples.json": "2c4b67eec6a83d1f7845f28e0528b4b13da5a57b144d2f690b9927154a8968fe",
     "wattproof/token_factors.json": "1fe86698c07e04cb1f675152e752bf3f08beb2a13e6a6d8aaa92e0f24e996bd8",
 }
-FROZEN_EDITION_SHA256 = "28fe38a59ec05fd4f6d149fc90952e2006d872e717a602815dc72149c99e4530"
+FROZEN_EDITION_SHA256 = "0f496a391a24edc62720d36dcb2b008f27b1ccb6a74df273bbd76c2b959d54af"
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from wattproof.methodology.data import read_edition
 from wattproof.methodology.methods import Activity, Intensity, Method
-from wattproof.methodology.propagate import mean
+from wattproof.methodology.propagate import log_loadings, mean
 from wattproof.methodology.quantity import Boundary, Quantity, Term
 
 __all__ = ["Tightening", "drivers", "first_order", "total_order", "would_tighten"]
@@ -40,18 +40,11 @@ class Tightening(NamedTuple):
 def drivers(terms: Sequence[Term]) -> tuple[tuple[str, float], ...]:
     """Each factor's share of the variance of the logarithm of the sum, largest first; the shares add up to 1.
 
-    Exact for one term or equal loadings; otherwise a factor counts with its loadings weighted by the terms' means.
-    Empty where nothing is uncertain.
+    Exact for one term or equal loadings; otherwise by the slopes at the median. Empty where nothing is uncertain.
     """
-    means = [mean(term) for term in terms]
-    loadings: dict[str, float] = {}
-    for term, term_mean in zip(terms, means, strict=True):
-        for factor, sigma in term.loadings:
-            loadings[factor] = loadings.get(factor, 0.0) + term_mean * sigma
-    total = math.fsum(loading * loading for loading in loadings.values())
-    if total == 0.0:
-        return ()
-    shares = ((factor, loading * loading / total) for factor, loading in loadings.items() if loading)
+    slopes = log_loadings(terms)
+    total = math.fsum(slope * slope for slope in slopes.values())
+    shares = ((factor, slope * slope / total) for factor, slope in slopes.items() if slope)
     return tuple(sorted(shares, key=lambda share: (-share[1], share[0])))
 
 

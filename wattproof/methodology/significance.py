@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from wattproof.methodology.propagate import match, mean
+from wattproof.methodology.propagate import log_loadings, match
 from wattproof.methodology.quantity import Term
 
 __all__ = ["chance_below", "chance_less", "difference_sigma_ln"]
@@ -24,29 +24,14 @@ def difference_sigma_ln(terms: Sequence[Term], other_terms: Sequence[Term]) -> f
     """Standard deviation of the difference of the logarithms of two sums of terms.
 
     Factors of the same name are the same unknown in both and cancel as far as both rest on them. Name them by scope
-    first (`propagate.scoped`), or the batch of one provider would cancel against that of another.
+    first (`propagate.scoped`), or the batch of one provider would cancel against that of another. By the slopes at the
+    median: matched log-normals are too wide for a difference in which most of the width cancels.
     """
-    one, other = match(terms), match(other_terms)
-    variance = one.sigma_ln**2 + other.sigma_ln**2 - 2.0 * _covariance_ln(terms, other_terms)
-    return math.sqrt(max(0.0, variance))
+    one, other = log_loadings(terms), log_loadings(other_terms)
+    return math.hypot(*(one.get(factor, 0.0) - other.get(factor, 0.0) for factor in one.keys() | other.keys()))
 
 
 def chance_less(terms: Sequence[Term], other_terms: Sequence[Term]) -> float:
     """Probability that the sum of `terms` lies below the sum of `other_terms`."""
     sigma_ln = difference_sigma_ln(terms, other_terms)
-    return chance_below(match(terms).median, match(other_terms).median, sigma_ln if sigma_ln > 1e-9 else 0.0)
-
-
-def _covariance_ln(terms: Sequence[Term], other_terms: Sequence[Term]) -> float:
-    """Covariance of the logarithms of the two matched log-normals."""
-    means, other_means = [mean(term) for term in terms], [mean(term) for term in other_terms]
-    product = sum(means) * sum(other_means)
-    if product == 0.0:
-        return 0.0
-    by_factor, other_by_factor = [dict(term.loadings) for term in terms], [dict(term.loadings) for term in other_terms]
-    covariance = math.fsum(
-        m * other_m * math.expm1(math.fsum(sigma * other.get(name, 0.0) for name, sigma in loadings.items()))
-        for m, loadings in zip(means, by_factor, strict=True)
-        for other_m, other in zip(other_means, other_by_factor, strict=True)
-    )
-    return math.log1p(covariance / product)
+    return chance_below(match(terms).median, match(other_terms).median, sigma_ln)

@@ -23,6 +23,7 @@ FILES = (
     "ecologits/models_0.4.0.json",
     "electricitymaps/zones.json",
     "wattproof/batchin_profile.json",
+    "wattproof/calibration.json",
     "wattproof/embodied.json",
     "wattproof/energy_fit.json",
     "wattproof/facilities.json",
