@@ -127,10 +127,12 @@ def _intensity_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Ve
 def _energy_per_token(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
     energy, usage = payload["outputs"]["energy_nwh"], payload["usage"]
     tokens = usage["input_tokens"] + usage["output_tokens"]
-    # Cached input may cost next to nothing, so the least is asked of the rest only.
-    worked_tokens = tokens - usage["cached_input_tokens"]
-    if energy is None or worked_tokens == 0:
-        return unknown("no_energy_per_token", "Without energy or uncached tokens there is no energy per token.")
+    # Cached input may cost next to nothing, and some methods count output alone: the least is asked of the output, or
+    # where there is none of the uncached input.
+    worked_tokens = usage["output_tokens"] or tokens - usage["cached_input_tokens"]
+    counts_output_alone = energy is not None and energy["median"] == 0 and usage["output_tokens"] == 0
+    if energy is None or worked_tokens == 0 or counts_output_alone:
+        return unknown("no_energy_per_token", "Without energy or counted tokens there is no energy per token.")
     low_wh, high_wh = _WH_PER_TOKEN
     energy_wh = energy["median"] * 1e-9
     checks.append(Check("energy_wh_per_token", energy_wh / tokens, None, f"{low_wh:g} to {high_wh:g} Wh"))
