@@ -128,3 +128,8 @@ def test_a_negative_factor_in_a_receipt_is_refused(activity: MakeActivity, name:
     given = {operand.name: operand.number for operand in FACTORS.operands(activity())}
     with pytest.raises(InvalidInput, match="negative"):
         FACTORS.compute({**given, name: -0.1})
+
+
+def test_what_nobody_knows_of_the_deployment_is_listed_as_assumed(activity: MakeActivity) -> None:
+    assert FACTORS.assumed(activity()) == ("model_tier", "batch", "pue", "requested_on")
+    assert FACTORS.assumed(replace(activity(), requested_on="2026-11-22")) == ("model_tier", "batch", "pue")

@@ -51,8 +51,11 @@ def test_tokens_are_input_and_output_unless_the_profile_says_output(activity: Ma
     per_token = 8.91e-5 * 5.1 + 1.43e-3
     assert median(LOWROUTER.footprint(total).energy_wh) == pytest.approx(1400 * per_token)
     assert median(LOWROUTER.footprint(output).energy_wh) == pytest.approx(400 * per_token)
-    assert "token_basis" in LOWROUTER.assumed(total)
-    assert "token_basis" not in LOWROUTER.assumed(output)
+    assert LOWROUTER.assumed(total) == ("token_basis",)
+    assert LOWROUTER.assumed(output) == ()
+    assert LOWROUTER.assumed(activity(model="gpt-4o")) == ("weights", "token_basis")
+    sources = [{one.name: one.source_id for one in LOWROUTER.operands(request)} for request in (total, output)]
+    assert [source["token_basis_output"] for source in sources] == ["lowrouter-v0.4-2026-01", "caller"]
 
 
 def test_a_range_of_parameters_counts_at_its_arithmetic_middle(activity: MakeActivity) -> None:
@@ -89,6 +92,13 @@ def test_other_workloads_than_chat_have_no_figure(activity: MakeActivity, worklo
 def test_a_wrong_profile_is_refused(activity: MakeActivity, profile: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=r"profile|operands"):
         LOWROUTER.footprint(activity(profile=profile))
+
+
+@pytest.mark.parametrize("name", ["alpha", "active_params_b", "intensity_gco2e_per_kwh"])
+def test_a_negative_operand_in_a_receipt_is_refused(activity: MakeActivity, name: str) -> None:
+    given = {operand.name: operand.number for operand in LOWROUTER.operands(activity())}
+    with pytest.raises(InvalidInput, match="negative"):
+        LOWROUTER.compute({**given, name: -1e-9})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from wattproof.methodology.errors import InvalidInput, UnknownMethod
 from wattproof.methodology.integers import outputs
 from wattproof.methodology.methods import Activity, Method, all_methods, get_method
+from wattproof.methodology.methods.method import FactorScope
 from wattproof.methodology.models import all_model_ids
-from wattproof.methodology.quantity import Boundary, Operand
+from wattproof.methodology.quantity import Boundary, IntervalKind, Operand, Tier
 
 MakeActivity = Callable[..., Activity]
 
@@ -157,3 +159,59 @@ def test_the_texts_claim_nothing_that_we_do_not_say(method: Method) -> None:
     text = " ".join((method.title, method.summary, *method.not_covered)).lower()
     for word in ("saved", "avoided", "carbon neutral", "net zero", "green ", "clean", "sustainable", "verified"):
         assert word not in text
+
+
+@pytest.mark.parametrize(
+    ("alias", "interval"),
+    [
+        ("ecologits/llm", "range"),
+        ("ecologits/llm@0.4.0", "range"),
+        ("factors", "credible90"),
+        ("lowrouter", "none"),
+        ("melious", "none"),
+        ("batchin/token-estimate", "none"),
+    ],
+)
+def test_a_method_of_others_is_a_proxy_and_keeps_the_kind_of_interval_that_they_publish(
+    activity: MakeActivity, alias: str, interval: str
+) -> None:
+    method = get_method(alias)
+    footprint = method.footprint(activity(model="gpt-4o"))
+    assert (footprint.method_id, footprint.interval, footprint.tier) == (method.id, interval, "proxy")
+    assert (method.interval, method.tier) == (interval, "proxy")
+
+
+@methods
+def test_a_definition_uses_the_known_words(method: Method) -> None:
+    assert method.interval in get_args(IntervalKind)
+    assert method.tier in get_args(Tier)
+    assert set(method.factor_scopes.values()) <= set(get_args(FactorScope))
+
+
+@methods
+@pytest.mark.parametrize("boundary", ["narrow", "comprehensive"])
+def test_terms_without_a_spread_add_up_to_the_figure(
+    method: Method, activity: MakeActivity, boundary: Boundary
+) -> None:
+    footprint = method.footprint(activity(cached_input_tokens=600, model="gpt-4o"), boundary)
+    for quantity, terms in (
+        (footprint.energy_wh, footprint.energy_terms),
+        (footprint.carbon_gco2e, footprint.carbon_terms),
+    ):
+        assert quantity is not None
+        if not any(term.loadings for term in terms):
+            assert sum(term.median for term in terms) == pytest.approx(quantity.median)
+
+
+@pytest.mark.parametrize("alias", ["lowrouter", "melious", "batchin/token-estimate"])
+def test_where_no_discount_is_published_cached_input_costs_as_much_as_input(activity: MakeActivity, alias: str) -> None:
+    method = get_method(alias)
+    assert method.footprint(activity(cached_input_tokens=600)) == method.footprint(activity())
+
+
+@methods
+def test_a_null_indicator_has_a_reason_and_a_known_one_has_none(method: Method, activity: MakeActivity) -> None:
+    for boundary in get_args(Boundary):
+        footprint = method.footprint(activity(), boundary)
+        for indicator in ("carbon_market_gco2e", "water_ml", "adpe_kgsbeq", "energy_wh", "carbon_gco2e"):
+            assert (indicator in footprint.reasons) == (getattr(footprint, indicator) is None), indicator
