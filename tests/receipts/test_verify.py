@@ -207,6 +207,15 @@ def test_a_signed_payload_that_is_not_of_version_1_fails(issuer: Issuer) -> None
         assert exit_code(report) == 1
 
 
+def test_a_method_that_counts_manufacture_in_may_lie_above_the_reading_and_not_below_it(
+    make_payload: MakePayload, issuer: Issuer
+) -> None:
+    payload = make_payload(get_method("vetted/ladder"))
+    assert _verdicts(_verify(sign(payload, issuer), issuer))["plausibility"] == "pass"
+    payload["grid"]["accounting"]["value_mgco2e_per_kwh"] *= 10
+    assert _verdicts(_verify(sign(payload, issuer), issuer))["plausibility"] == "implied_intensity"
+
+
 def test_carbon_that_is_not_energy_times_the_reading_is_implausible(make_payload: MakePayload, issuer: Issuer) -> None:
     payload = make_payload()
     payload["grid"]["accounting"]["value_mgco2e_per_kwh"] *= 2
