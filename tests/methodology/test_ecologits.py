@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput, NotDefined, UnknownModel, UnknownZone
-from wattproof.methodology.methods import Activity, Intensity, get_method
+from wattproof.methodology.methods import Activity, Intensity, Method, get_method
 from wattproof.methodology.models import all_model_ids, find_model
 from wattproof.methodology.quantity import Quantity, Usage, Workload
 from wattproof.methodology.zones import zone_average
@@ -53,6 +54,11 @@ def name(vector: Vector) -> str:
 
 def ends(published: float | dict[str, float]) -> tuple[float, float]:
     return (published["min"], published["max"]) if isinstance(published, dict) else (published, published)
+
+
+def median(quantity: Quantity | None) -> float:
+    assert quantity is not None
+    return quantity.median
 
 
 def assert_is(quantity: Quantity | None, published: float | dict[str, float], ratio: float) -> None:
@@ -135,9 +141,32 @@ def test_a_stated_pue_and_water_take_the_place_of_the_providers_range(activity: 
     stated = replace(activity(model="gpt-oss-120b"), pue=1.3, wue_onsite_l_per_kwh=0.2, wue_source="operator")
     operands = {operand.name: operand for operand in V0_11.operands(stated)}
     assert (operands["pue_min"].number, operands["pue_max"].number) == (1.3, 1.3)
+    assert operands["pue_min"].source_id == "caller"
     assert operands["wue_onsite_l_per_kwh_max"].source_id == "operator"
-    assert "pue" not in V0_11.assumed(stated)
-    assert {"pue", "wue_onsite"} <= set(V0_11.assumed(activity(model="gpt-oss-120b")))
+
+
+@pytest.mark.parametrize(("source", "named"), [("operator", "operator"), (None, "caller")])
+def test_stated_water_of_electricity_names_who_stated_it(
+    activity: MakeActivity, source: str | None, named: str
+) -> None:
+    stated = replace(activity(), wue_offsite_l_per_kwh=3.0, wue_source=source)
+    assert {one.name: one.source_id for one in V0_11.operands(stated)}["wue_offsite_l_per_kwh"] == named
+
+
+def test_what_nobody_stated_is_listed_as_assumed(activity: MakeActivity) -> None:
+    assert V0_11.assumed(activity()) == ("pue", "wue_onsite")
+    assert V0_11.assumed(activity(model="gpt-4o")) == ("weights", "pue", "wue_onsite")
+    assert V0_11.assumed(replace(activity(), pue=1.1, wue_onsite_l_per_kwh=0.0)) == ()
+    assert V0_4.assumed(activity()) == ()
+    assert V0_4.assumed(activity(model="gpt-4o")) == ("weights",)
+
+
+@releases
+def test_a_reader_is_told_whose_estimate_the_parameters_are(method: Method, activity: MakeActivity) -> None:
+    assert method.caveats(activity(model="gpt-4o")) == (
+        "parameters are an estimate by EcoLogits; the vendor discloses none",
+    )
+    assert method.caveats(activity(model="mistralai/Mixtral-8x7B-v0.1")) == ()
 
 
 def test_without_any_range_there_is_one_value_and_no_width(activity: MakeActivity) -> None:
@@ -148,7 +177,9 @@ def test_without_any_range_there_is_one_value_and_no_width(activity: MakeActivit
 
 
 @releases
-def test_the_middle_of_a_range_is_arithmetic_as_the_release_publishes_it(method: Any, activity: MakeActivity) -> None:
+def test_the_middle_of_a_range_is_arithmetic_as_the_release_publishes_it(
+    method: Method, activity: MakeActivity
+) -> None:
     energy = method.footprint(activity(model="gpt-4o")).energy_wh
     assert energy.median == (energy.low + energy.high) / 2
 
@@ -161,15 +192,49 @@ def test_indicators_without_a_mix_factor_are_null_with_the_reason(activity: Make
         assert found.reasons[indicator] == "mix factor not bundled"
 
 
+def test_indicators_with_their_mix_factor_have_no_reason_to_be_null(activity: MakeActivity) -> None:
+    known = replace(activity(), mix_adpe_kgsbeq_per_kwh=1e-7, wue_offsite_l_per_kwh=3.0)
+    assert V0_11.footprint(known).reasons.keys() == {"carbon_market_gco2e"}
+    assert "adpe_kgsbeq" not in V0_4.footprint(known).reasons
+
+
 @releases
-def test_carbon_holds_the_manufacture_that_is_also_shown_apart(method: Any, activity: MakeActivity) -> None:
+@pytest.mark.parametrize("optional", ["latency_s", "mix_adpe_kgsbeq_per_kwh"])
+def test_an_optional_operand_has_the_declared_unit(method: Method, activity: MakeActivity, optional: str) -> None:
+    known = replace(activity(), latency_s=2.5, mix_adpe_kgsbeq_per_kwh=1e-7)
+    assert {one.name: one.unit for one in method.operands(known)}[optional] == method.operand_units[optional]
+
+
+def test_the_narrow_boundary_is_the_electricity_of_the_gpus(activity: MakeActivity) -> None:
+    """gpt-oss-120b: 117e9 parameters of 16 bit need 281 GB, so 4 H100; of 4 bit 71 GB, so one A100."""
+    request = replace(activity(0, 1000, intensity_gco2e_per_kwh=100.0), mix_adpe_kgsbeq_per_kwh=1e-7)
+    f_e = 1.1665273170451914e-06 * math.exp(-0.011205921025579175 * 64) * 5.1 + 4.052928146734005e-05
+    for method, gpu_wh in ((V0_11, 4 * 1000 * f_e), (V0_4, 1000 * (8.91e-5 * 5.1 + 1.43e-3))):
+        found = method.footprint(request, "narrow")
+        assert median(found.energy_wh) == pytest.approx(gpu_wh, rel=1e-9)
+        assert median(found.carbon_gco2e) == pytest.approx(gpu_wh * 0.1, rel=1e-9)
+        assert median(found.adpe_kgsbeq) == pytest.approx(gpu_wh * 1e-10, rel=1e-9)
+
+
+@releases
+def test_twice_the_power_of_the_server_adds_as_much_again(method: Method, activity: MakeActivity) -> None:
+    given = {one.name: one.number for one in method.operands(activity())}
+
+    def wh(power_kw: float) -> float:
+        return median(method.compute({**given, "server_power_kw": power_kw}).energy_wh)
+
+    assert wh(2.0) - wh(1.0) == pytest.approx(wh(1.0) - wh(0.0))
+
+
+@releases
+def test_carbon_holds_the_manufacture_that_is_also_shown_apart(method: Method, activity: MakeActivity) -> None:
     assert method.embodied_included
     found = method.footprint(activity(model="gpt-oss-120b", intensity_gco2e_per_kwh=0.0))
     assert found.carbon_gco2e == found.carbon_embodied_gco2e
 
 
 @releases
-def test_a_request_without_tokens_is_zero_without_width(method: Any, activity: MakeActivity) -> None:
+def test_a_request_without_tokens_is_zero_without_width(method: Method, activity: MakeActivity) -> None:
     found = method.footprint(activity(0, 0, model="gpt-4o"))
     assert found.energy_wh == found.carbon_gco2e == Quantity(0.0, 0.0, 0.0)
 
@@ -187,18 +252,18 @@ def test_the_time_to_the_first_token_counts_even_without_output(activity: MakeAc
     latency_s=st.none() | st.integers(0, 100).map(float),
 )
 def test_the_narrow_boundary_is_within_the_comprehensive_one(
-    activity: MakeActivity, method: Any, model: str, output_tokens: int, latency_s: float | None
+    activity: MakeActivity, method: Method, model: str, output_tokens: int, latency_s: float | None
 ) -> None:
     request = replace(activity(10, output_tokens, model=model), latency_s=latency_s)
     narrow, wide = method.footprint(request, "narrow"), method.footprint(request, "comprehensive")
-    assert narrow.energy_wh.median <= wide.energy_wh.median
-    assert narrow.carbon_gco2e.median <= wide.carbon_gco2e.median
+    assert median(narrow.energy_wh) <= median(wide.energy_wh)
+    assert median(narrow.carbon_gco2e) <= median(wide.carbon_gco2e)
     assert narrow.carbon_embodied_gco2e is None
     assert narrow.reasons["carbon_embodied_gco2e"] == "outside the narrow boundary"
 
 
 @releases
-def test_only_chat_is_covered(method: Any, activity: MakeActivity) -> None:
+def test_only_chat_is_covered(method: Method, activity: MakeActivity) -> None:
     with pytest.raises(NotDefined, match="embedding"):
         method.footprint(activity(workload=Workload.EMBEDDING))
 
@@ -206,10 +271,16 @@ def test_only_chat_is_covered(method: Any, activity: MakeActivity) -> None:
 @releases
 @pytest.mark.parametrize(
     ("operand", "number"),
-    [("active_params_b_min", 1e9), ("total_params_b_max", -1.0), ("lifetime_s", 0.0), ("latency_s", -1.0)],
+    [
+        ("active_params_b_min", 1e9),
+        ("total_params_b_min", -1.0),
+        ("gpu_embodied_kgco2e", -0.5),
+        ("lifetime_s", 0.0),
+        ("latency_s", -0.5),
+    ],
 )
 def test_operands_that_no_release_has_are_refused(
-    method: Any, activity: MakeActivity, operand: str, number: float
+    method: Method, activity: MakeActivity, operand: str, number: float
 ) -> None:
     given = {one.name: one.number for one in method.operands(activity(model="gpt-4o"))}
     with pytest.raises(InvalidInput):
@@ -217,7 +288,7 @@ def test_operands_that_no_release_has_are_refused(
 
 
 @releases
-def test_no_constant_lost_a_digit(method: Any, activity: MakeActivity) -> None:
+def test_no_constant_lost_a_digit(method: Method, activity: MakeActivity) -> None:
     release = read_edition(f"ecologits/llm_{method.id.partition('@')[2]}.json")
     operands = {operand.name: operand for operand in method.operands(activity())}
     for constant, row in release["constants"].items():

@@ -12,7 +12,7 @@ import pytest
 from wattproof.methodology.errors import InvalidInput, NotDefined
 from wattproof.methodology.methods import Activity, Intensity, get_method
 from wattproof.methodology.methods.factors import TokenFactor, factor_for, model_tier, token_factors
-from wattproof.methodology.models import Model, all_model_ids, find_model
+from wattproof.methodology.models import Model, Spread, all_model_ids, find_model
 from wattproof.methodology.propagate import Z90, LogNormal, match
 from wattproof.methodology.quantity import Quantity, Usage, Workload
 
@@ -38,6 +38,11 @@ def test_a_request_counts_with_the_row_of_its_day(day: str | None, version: int)
 def test_before_the_first_row_there_is_no_factor() -> None:
     with pytest.raises(NotDefined, match="2025-12-31"):
         factor_for(HISTORY, "small", "2025-12-31")
+
+
+def test_a_row_does_not_count_on_the_day_it_ends() -> None:
+    with pytest.raises(NotDefined, match="2026-07-01"):
+        factor_for((ROW,), "small", "2026-07-01")
 
 
 def test_of_two_rows_that_are_valid_the_later_version_counts() -> None:
@@ -66,6 +71,10 @@ def test_every_tier_has_exactly_one_row_in_force_and_names_what_it_supersedes() 
 )
 def test_a_model_maps_to_a_tier_by_its_active_parameters(model: str, tier: str) -> None:
     assert model_tier(find_model(model)) == tier
+
+
+def test_a_model_at_the_limit_of_a_tier_is_in_the_next() -> None:
+    assert model_tier(replace(find_model("qwen3-32b"), active_b=Spread(10.0))) == "medium"
 
 
 @pytest.mark.parametrize("row", token_factors(), ids=lambda row: row.source_id)
