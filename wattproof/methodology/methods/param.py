@@ -154,8 +154,7 @@ PARAM = Method(
     id="wattproof/param@1.0.0",
     aliases=("wattproof/param@1", "wattproof/param", "param"),
     title="Parametric model of served inference",
-    summary="Energy per token from active parameters, weights and batch; prefill and its growth with long prompts; "
-    "host, idle and PUE on top; water, manufacture and resource depletion from that energy.",
+    summary="Energy per token from active parameters, weights and batch; prefill, host, idle and PUE on top.",
     formula=f"{ACCELERATOR_FORMULA}\n{IMPACT_FORMULA}",
     interval="credible90",
     tier="parametric",
