@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,11 @@ def test_the_prompt_may_come_from_stdin_and_the_text_is_brief(wattproof: Wattpro
         ((*ESTIMATE, "--zoen", "FR"), "--zoen"),
         (("run", "--model", "gpt-oss-120b"), "--prompt"),
         (("verify", "missing.jws"), "does not exist"),
+        (("reproduce", "missing.jws"), "does not exist"),
+        (("explain",), "--model"),
+        ((*ESTIMATE, "--plot", "out.gif"), ".svg or .png"),
+        ((*ESTIMATE, "--known", "pue=0.9"), "--known pue"),
+        ((*ESTIMATE, "--known", "fast"), "name=value"),
         (("methods", "show", "para"), "Unknown method"),
         (("install", "emacs"), "claude-desktop"),
         (("serve", "--port", "8000"), "--http"),
@@ -170,3 +176,42 @@ def test_install_shows_asks_and_writes_only_when_told_to(wattproof: Wattproof, t
         check=True,
     )
     assert version.stdout.startswith("wattproof ")
+
+
+def test_all_methods_side_by_side_are_drawn_in_the_terminal(wattproof: Wattproof) -> None:
+    done = wattproof(*ESTIMATE, "--zone", "US", "--methods", "all", "--plot")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ecologits/llm@0.11.3" in done.stdout
+    assert "Logarithmic axis." in done.stdout
+
+
+def test_beside_json_the_drawing_goes_to_stderr(wattproof: Wattproof) -> None:
+    done = wattproof(*ESTIMATE, "--zone", "US", "--plot", "--json")
+    assert json.loads(done.stdout)["model"] == "gpt-oss-120b"
+    assert "●" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "begins"), [("out.svg", b"<?xml"), ("out.png", b"\x89PNG")])
+def test_a_picture_is_written_into_a_file(wattproof: Wattproof, tmp_path: Path, name: str, begins: bytes) -> None:
+    done = wattproof(*ESTIMATE, "--model", "gpt-4o", "--zone", "US", "--plot", name)
+    assert done.returncode == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_a_method_and_an_estimate_are_explained(wattproof: Wattproof) -> None:
+    method = wattproof("explain", "wattproof/param")
+    estimate = wattproof("explain", "--model", "gpt-4o", "--input-tokens", "1000", "--zone", "US", "--json")
+    assert (method.returncode, estimate.returncode) == (0, 0)
+    assert "prefill" in method.stdout
+    assert json.loads(estimate.stdout)["would_tighten"]["energy_wh"]["input"] == "output_tokens"
+
+
+def test_a_receipt_is_reproduced_as_a_file_that_runs_alone(wattproof: Wattproof, tmp_path: Path) -> None:
+    receipt = Path(__file__).parents[2] / "wattproof" / "server" / "demo" / "receipt.jws"
+    done = wattproof("reproduce", str(receipt), "-o", "again.py")
+    assert (done.returncode, done.stdout) == (0, "")
+    again = subprocess.run(
+        [sys.executable, "-I", "-S", "again.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.endswith("agrees\n")

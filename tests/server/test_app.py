@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from base64 import b64decode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +15,7 @@ import anyio.lowlevel
 import jsonschema
 import pytest
 from mcp import Client, MCPError
-from mcp.types import CallToolResult, TextContent, TextResourceContents
+from mcp.types import CallToolResult, ImageContent, TextContent, TextResourceContents
 
 from wattproof import __version__
 from wattproof.server.app import build_server
@@ -65,6 +67,10 @@ async def test_every_result_carries_the_four_named_fields_in_all_three_places(cl
         await call(client, "run_inference", {**RUN, "dry_run": True}),
         await call(client, "summarize_ledger", {}),
         await call(client, "verify_receipt", {"receipt": receipt_id}),
+        await call(client, "explain", {"subject": "wattproof/param"}),
+        await call(client, "explain", {"subject": receipt_id}),
+        await call(client, "explain", {"subject": ESTIMATE}),
+        await call(client, "estimate_request", {**ESTIMATE, "model": ["gpt-4o", "gpt-oss-120b"], "methods": "all"}),
     ]
     for text, structured, meta in results:
         for name in NAMED:
@@ -234,3 +240,25 @@ async def test_the_server_says_its_version_and_how_its_tools_work_together(clien
 
 async def test_no_tool_promises_protocol_logging_prompts_or_sampling(client: Client) -> None:
     assert client.server_capabilities.logging is None
+
+
+async def test_a_picture_comes_as_an_image_beside_the_text(client: Client) -> None:
+    result = await client.call_tool("estimate_request", {**ESTIMATE, "methods": "all", "detail": "plot"})
+    assert not result.is_error
+    text, image = result.content
+    assert isinstance(text, TextContent)
+    assert isinstance(image, ImageContent)
+    assert image.mime_type == "image/png"
+    assert b64decode(image.data).startswith(b"\x89PNG")
+    assert result.structured_content is not None
+    assert result.structured_content["provenance"]["methodology"] == "multi"
+
+
+async def test_without_matplotlib_the_picture_is_plain_text(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = await client.call_tool("estimate_request", {**ESTIMATE, "detail": "plot"})
+    assert not result.is_error
+    _, drawn = result.content
+    assert isinstance(drawn, TextContent)
+    assert "●" in drawn.text
+    assert "wattproof[plot]" in drawn.text

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 import typer
 
 from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofError
-from wattproof.server import cli_hosts, cli_run, cli_serve, cli_state, cli_tools
+from wattproof.server import cli_estimate, cli_hosts, cli_run, cli_serve, cli_state, cli_tools
 
 __all__ = ["build_app", "run_command"]
 
 
 _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("demo", cli_serve.demo),
-    ("estimate", cli_tools.estimate),
+    ("estimate", cli_estimate.estimate),
+    ("explain", cli_estimate.explain),
     ("run", cli_run.run),
     ("summary", cli_tools.summary),
     ("receipt", cli_tools.receipt),
     ("verify", cli_tools.verify),
+    ("reproduce", cli_estimate.reproduce),
     ("serve", cli_serve.serve),
     ("install", cli_hosts.install),
     ("doctor", cli_state.doctor),
@@ -80,10 +82,19 @@ def _grouped(group: _Group) -> typer.Typer:
     return made
 
 
+def _completed(arguments: Sequence[str]) -> list[str]:
+    """`--plot` alone draws in the terminal; its parser wants a value."""
+    given = list(arguments)
+    for place, word in enumerate(given):
+        if word == "--plot" and (place + 1 == len(given) or given[place + 1].startswith("--")):
+            return [*given[: place + 1], "-", *given[place + 1 :]]
+    return given
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """Run one subcommand and return its exit code; a deliberate error is one line on stderr."""
     try:
-        build_app()(args=list(arguments), prog_name="wattproof")
+        build_app()(args=_completed(arguments), prog_name="wattproof")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     except WattproofError as error:

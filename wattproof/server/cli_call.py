@@ -41,7 +41,10 @@ def arguments(kind: type[_A], /, **fields: Any) -> _A:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         fix = first["msg"].replace("Input should", "it should").removeprefix("Value error, ")
-        raise InvalidInput(_option(str(first["loc"][0])), f"is {_shown(first['input'])}", fix) from error
+        field, *inner = map(str, first["loc"])
+        # Below `known` the option's value is name=value, and the name says more than the option.
+        option = " ".join([_option(field), *inner[:1]]) if field == "known" else _option(field)
+        raise InvalidInput(option, f"is {_shown(first['input'])}", fix) from error
 
 
 def _option(field: str) -> str:

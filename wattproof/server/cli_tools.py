@@ -7,50 +7,13 @@ from typing import Annotated
 
 import typer
 
-from wattproof.server.cli_call import arguments, call, print_result, read_receipt, read_text
+from wattproof.server.cli_call import arguments, call, print_result, read_receipt
 from wattproof.server.cli_output import print_json, print_text
 
-__all__ = ["estimate", "methods_list", "methods_show", "receipt", "summary", "verify"]
+__all__ = ["methods_list", "methods_show", "receipt", "summary", "verify"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the tool's structured content.")]
 Full = Annotated[bool, typer.Option("--full", help="Everything that the result rests on (detail=full).")]
-Tokens = Annotated[int | None, typer.Option(help="A count of tokens.", metavar="TOKENS")]
-
-
-def estimate(
-    model: Annotated[str, typer.Option(help="Model id, such as gpt-oss-120b.")],
-    input_tokens: Tokens = None,
-    output_tokens: Tokens = None,
-    cached_input_tokens: Tokens = None,
-    reasoning_tokens: Tokens = None,
-    text: Annotated[str | None, typer.Option(help="The prompt itself, counted here; - reads stdin.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Provider id, such as ovhcloud.")] = None,
-    zone: Annotated[str | None, typer.Option(help="Grid zone of the data centre, such as FR or SE-SE3.")] = None,
-    workload: Annotated[str | None, typer.Option(help="chat, embedding or rerank.")] = None,
-    method: Annotated[str | None, typer.Option(help="Method id; see `wattproof methods`.")] = None,
-    boundary: Annotated[str | None, typer.Option(help="narrow or comprehensive.")] = None,
-    full: Full = False,
-    as_json: Json = False,
-) -> None:
-    """Estimate energy and climate of one request, with a 90 % interval. Sends nothing."""
-    from wattproof.tools.estimate_request import EstimateArgs, brief, estimate_request
-
-    given = arguments(
-        EstimateArgs,
-        model=model,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_input_tokens=cached_input_tokens,
-        reasoning_tokens=reasoning_tokens,
-        text=read_text(text),
-        provider=provider,
-        zone=zone,
-        workload=workload,
-        methods=[method] if method else None,
-        boundary=boundary,
-        detail="full" if full else None,
-    )
-    print_result(call(estimate_request, given), brief, as_json)
 
 
 def summary(

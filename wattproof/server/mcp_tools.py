@@ -79,7 +79,9 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="estimate_request",
         title="Estimate an LLM request",
-        description="Estimate energy and CO2e of an LLM request before sending it, with 90 % intervals. Sends nothing.",
+        description=(
+            "Estimate energy and CO2e of an LLM request before sending it; compares models and methods. Sends nothing."
+        ),
         arguments=estimate.EstimateArgs,
         result=estimate.EstimateResult,
         call=_estimate,

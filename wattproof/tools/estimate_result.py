@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wattproof.methodology.calibration import calibration_of
 from wattproof.tools.compared import Compared
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, rounded, significant
 from wattproof.tools.levers import Lever, find_levers
@@ -49,10 +50,11 @@ class EstimateResult(Grounded):
     """
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset(
-        {"provider_id", "carbon_gco2e_if", "baseline", "output_tokens_prior", "full", *BESIDE}
+        {"provider_id", "carbon_gco2e_if", "baseline", "output_tokens_prior", "caveats", "full", *BESIDE}
     )
     unlisted: ClassVar[frozenset[str]] = Grounded.unlisted | {
         "dominated_by",
+        "calibration",
         "carbon_gco2e_per_1k_tokens",
         "grid",
         "levers",
@@ -74,8 +76,10 @@ class EstimateResult(Grounded):
     adpe_kgsbeq: Figure | None = None
     baseline: Compared | None = None
     output_tokens_prior: dict[str, Any] | None = None
+    caveats: tuple[str, ...] | None = None
     assumed: tuple[str, ...]
     dominated_by: str | None
+    calibration: str
     levers: tuple[Lever, ...]
     reasons: dict[str, str]
     full: dict[str, Any] | None = None
@@ -100,8 +104,10 @@ def result_of_one(
         **{name: figure(getattr(footprint, name), digits) for name in shown},
         baseline=baseline,
         output_tokens_prior=_prior_fields(asked, full=full),
+        caveats=found.method.caveats(found.activity) or None,
         assumed=found.assumed,
         dominated_by=dominant_factor(footprint),
+        calibration=calibration_of(found.activity.model, found.method.id).status,
         levers=find_levers(found),
         reasons=why_null(found, shown=shown, prior=asked.prior is not None),
         full=full_fields(found) if full else None,
@@ -122,6 +128,7 @@ def brief_of_one(result: EstimateResult) -> str:
     words.append(interval_words(result.interval, result.dominated_by, result.assumed))
     if result.output_tokens_prior:
         words.append(prior_words(result.output_tokens_prior))
+    words += [f"{caveat[:1].upper()}{caveat[1:].rstrip('.')}." for caveat in result.caveats or ()]
     words += [lever.words() for lever in result.levers if "model" in lever.set]
     return " ".join([*words, sentence(result.provenance)])
 
@@ -176,6 +183,7 @@ def full_fields(found: Estimate) -> dict[str, Any]:
         **sensitivity_fields(found),
         "edition_sha256": found.edition_sha256,
         "embodied_included": found.method.embodied_included,
+        "calibration": asdict(calibration_of(found.activity.model, found.method.id)),
         "fit_for": "comparing options and orders of magnitude; not for offsetting or for a product claim",
     }
 

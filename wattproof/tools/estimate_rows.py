@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wattproof.methodology.calibration import calibration_of
 from wattproof.methodology.quantity import Boundary
 from wattproof.tools.compared import Compared, Spread, spread
 from wattproof.tools.estimate_result import BESIDE, full_fields, prior_words, why_null
@@ -130,6 +131,10 @@ def _row_fields(label: str, row: Row, asked: Asked, *, full: bool, told_sources:
     fields |= {"region_scope": found.region_scope, "assumed": list(found.assumed)}
     if full or told_sources:
         fields["sources"] = list(found.method.sources)
+    fields["calibration"] = calibration_of(row.case.model, row.method_id).status
+    caveats = found.method.caveats(found.activity)
+    if caveats:
+        fields["caveats"] = list(caveats)
     reasons = why_null(found, shown=shown, prior=asked.prior is not None)
     if reasons:
         fields["reasons"] = reasons

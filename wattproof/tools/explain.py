@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExplainArgs", "ExplainResult", "brief", "explain"]
 
-_FORMULA_IN_TEXT = 260
-_OPERANDS_IN_TEXT = 6
+_FORMULA_IN_TEXT = 180
+_LISTED_IN_TEXT = 5
 _TELLING = (
     "active_params_b",
     "batch",
@@ -119,13 +119,13 @@ def brief(result: ExplainResult) -> str:
     words = [f"{named}: {', '.join(figures)}." if figures else "", f"{result.summary} {formula}"]
     words.append(_operand_words(result))
     if result.assumed:
-        words.append(f"Assumed: {', '.join(result.assumed)}.")
+        words.append(f"Assumed: {_listed(result.assumed, _LISTED_IN_TEXT)}.")
     if result.drivers and result.drivers["energy_wh"]:
         shares = (f"{each['words']} {100 * each['share']:.0f} %" for each in result.drivers["energy_wh"][:3])
         words.append(f"Energy's uncertainty: {', '.join(shares)}.")
     if result.would_tighten and (told := tightening_words({"would_tighten": result.would_tighten})):
         words.append(f"{told}.")
-    words.append(f"Not covered: {'; '.join(result.not_covered[:3])}{' …' if len(result.not_covered) > 3 else ''}.")
+    words.append(f"Not covered: {_listed(result.not_covered, 2, '; ')}.")
     stated = ["As stated:"] if result.subject == "receipt" else []
     return " ".join([*(word for word in words if word), *stated, sentence(result.provenance)])
 
@@ -288,6 +288,11 @@ def _operand_fields(operands: Sequence[Operand]) -> tuple[dict[str, Any], ...]:
     )
 
 
+def _listed(names: Sequence[str], most: int, mark: str = ", ") -> str:
+    hidden = len(names) - most
+    return mark.join(names[:most]) + (f" and {hidden} more" if hidden > 0 else "")
+
+
 def _operand_words(result: ExplainResult) -> str:
     """How many operands from which sources, and the telling ones: those that somebody could know better."""
     if result.subject == "method":
@@ -300,6 +305,6 @@ def _operand_words(result: ExplainResult) -> str:
         and not operand["name"].startswith(("sigma_ln", "fit_", "is_", "generates"))
         and operand["name"] not in _TOKEN_COUNTS
     ]
-    shown = sorted(telling, key=lambda words: words.split()[0] not in _TELLING)[:_OPERANDS_IN_TEXT]
-    origins = ", ".join(source for source in sources if source not in _PLAIN_SOURCES)
-    return f"{len(result.operands)} operands ({', '.join(shown)} …) from {origins}."
+    shown = sorted(telling, key=lambda words: words.split()[0] not in _TELLING)[:_LISTED_IN_TEXT]
+    origins = [source for source in sources if source not in _PLAIN_SOURCES]
+    return f"{len(result.operands)} operands ({', '.join(shown)} …) from {_listed(origins, _LISTED_IN_TEXT)}."
