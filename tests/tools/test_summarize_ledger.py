@@ -62,6 +62,7 @@ async def test_totals_count_requests_and_keep_the_four_named_fields(two_places: 
     assert result.temporal_match_bps == {"live": 0, "fresh": 0, "fallback": 10_000}
     assert result.usage_source_bps == {"provider": 10_000}
     assert "Grid: all annual averages." in brief(result)
+    assert "Market-based null (no instrument)." in brief(result)
 
 
 async def test_the_width_of_a_total_does_not_average_out(two_places: Installation) -> None:
@@ -92,6 +93,7 @@ async def test_an_unknown_zone_makes_the_ratio_null_and_lowers_the_known_share(t
     assert {group["provider_id"] for group in result.groups} == {"alpha", "beta"}
     assert "alpha " in brief(result)
     assert brief(result).startswith("All time: 2 requests, 100 tokens")
+    assert "annual averages where the zone is known, else the mixture of all zones." in brief(result)
 
 
 async def test_a_period_is_read_in_the_callers_time_zone(two_places: Installation) -> None:
