@@ -97,7 +97,7 @@ def mutants(path: str, source: str) -> list[Mutant]:
     seen: dict[tuple[str, str], int] = {}
     for site in _sites(module, _Site(module, None, module, "module")):
         for replacement in _replacements(site):
-            change = f"{_shown(site, site.node)} -> {_shown(site, replacement)}"
+            change = " -> ".join(_excerpts(_shown(site, site.node), _shown(site, replacement)))
             seen[site.scope, change] = seen.get((site.scope, change), 0) + 1
             line = getattr(site.node, "lineno", site.lines.start)
             index, again = index_by_node[site.node], seen[site.scope, change]
@@ -268,4 +268,16 @@ def _shown(site: _Site, node: ast.AST) -> str:
         around_copy = copy.deepcopy(around, copies)
         whole = ast.unparse(_Replace(copies[id(site.node)], node).visit(around_copy))
         text = whole if len(whole) <= 80 else text
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    return text
+
+
+def _excerpts(before: str, after: str) -> tuple[str, str]:
+    """Both texts, where they are long only around the place where they begin to differ."""
+    same = next((place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+    start = max(0, same - 60) if max(len(before), len(after)) > 160 else 0
+    return _cut(before, start), _cut(after, start)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + 160
+    return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"

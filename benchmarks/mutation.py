@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.abc
 import importlib.util
 import json
@@ -42,6 +43,7 @@ from benchmarks.mutants import Mutant, mutants
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "wattproof/methodology"
 TESTS = "tests/methodology"
+OUR_PACKAGES = ("wattproof", "tests", "benchmarks")
 REASONS = Path(__file__).with_name("mutation_reasons.json")
 LEAST_SCORE = 0.9
 MOST_CPU_S = 60
@@ -57,16 +59,15 @@ SURVIVED, NOTICED, BROKEN = 0, 1, 70
 
 @dataclass(frozen=True)
 class Reach:
-    """Which tests execute a line, by path and line; at import, every test that reaches the module does."""
+    """Which tests execute a line, by path and line; what runs at import may change any test."""
 
+    all_tests: Sequence[str]
     tests_by_line: Mapping[str, Mapping[int, Sequence[str]]]
 
-    def tests(self, mutant: Mutant) -> list[str]:
+    def tests(self, mutant: Mutant) -> Sequence[str]:
         by_line = self.tests_by_line.get(mutant.path, {})
         found = {test for line in mutant.lines for test in by_line.get(line, ())}
-        if "" in found:
-            found = {test for tests in by_line.values() for test in tests}
-        return sorted(found - {""})
+        return self.all_tests if "" in found else sorted(found)
 
 
 class ReachRecorder:
@@ -75,6 +76,7 @@ class ReachRecorder:
     def __init__(self, measured: coverage.Coverage, modules: Iterable[str]) -> None:
         self._measured = measured
         self._modules = tuple(modules)
+        self.all_tests: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -82,6 +84,7 @@ class ReachRecorder:
             for kept in vars(module).values():
                 if hasattr(kept, "cache_clear"):
                     kept.cache_clear()
+        self.all_tests.append(item.nodeid)
         self._measured.switch_context(item.nodeid)
 
 
@@ -148,7 +151,7 @@ def in_child(work: Callable[[], int]) -> int:
 
 
 def measure_reach(paths: Sequence[str]) -> Reach:
-    """Run all tests once, in a process of its own.
+    """Run all tests once, in a process of its own; then load here what they use of other people's code.
 
     Raises:
         SystemExit: they fail without any change.
@@ -158,17 +161,26 @@ def measure_reach(paths: Sequence[str]) -> Reach:
         child = in_child(lambda: record_reach(paths, written))
         if os.waitpid(child, 0)[1] != 0:
             sys.exit(f"the tests fail without any change: python -m pytest {TESTS}")
-        found: dict[str, dict[str, list[str]]] = json.loads(written.read_text("utf-8"))
-    return Reach({path: {int(line): tests for line, tests in lines.items()} for path, lines in found.items()})
+        found: dict[str, Any] = json.loads(written.read_text("utf-8"))
+    for name in found["loaded"]:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    tests_by_line = {
+        path: {int(line): tests for line, tests in lines.items()} for path, lines in found["reach"].items()
+    }
+    return Reach(found["tests"], tests_by_line)
 
 
 def record_reach(paths: Sequence[str], written: Path) -> int:
     measured = coverage.Coverage(data_file=None, include=[str(ROOT / path) for path in paths], config_file=False)
+    recorder = ReachRecorder(measured, map(module_name, paths))
     measured.start()
-    status = quiet_pytest([TESTS], ReachRecorder(measured, map(module_name, paths)))
+    status = quiet_pytest([TESTS], recorder)
     measured.stop()
     data = measured.get_data()
-    written.write_text(json.dumps({path: data.contexts_by_lineno(str(ROOT / path)) for path in paths}), "utf-8")
+    loaded = [name for name in sys.modules if name.partition(".")[0] not in OUR_PACKAGES]
+    reach = {path: data.contexts_by_lineno(str(ROOT / path)) for path in paths}
+    written.write_text(json.dumps({"loaded": loaded, "reach": reach, "tests": recorder.all_tests}), "utf-8")
     return status
 
 
@@ -209,7 +221,10 @@ def wait_for_one(running: dict[int, Mutant]) -> list[Mutant]:
     mutant = running.pop(child)
     if os.waitstatus_to_exitcode(status) == BROKEN:
         sys.exit(f"could not run the tests on {mutant.key}")
-    return [mutant] if status == SURVIVED else []
+    if status == SURVIVED:
+        print(f"survives: line {mutant.line} of {mutant.key}", file=sys.stderr, flush=True)
+        return [mutant]
+    return []
 
 
 def report(found: Sequence[Mutant], survivors: Sequence[Mutant]) -> dict[str, Any]:

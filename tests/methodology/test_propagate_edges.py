@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from wattproof.methodology.propagate import LogNormal, Row, match, mean, mix, scoped, total
+from wattproof.methodology.propagate import LogNormal, Row, log_loadings, match, mean, mix, scoped, total
 from wattproof.methodology.quantity import Quantity, Term
 
 
@@ -75,3 +75,13 @@ def test_scoped_factors_stay_sorted() -> None:
 def test_a_factor_without_a_scope_is_global() -> None:
     (term,) = scoped([Term("decode", 1.0, (("grid", 0.2),))], {}, {})
     assert term.loadings == (("grid", 0.2),)
+
+
+def test_the_slope_of_a_sum_is_the_mean_of_the_loadings_by_median() -> None:
+    terms = [Term("a", 1.0, (("fit", 0.3), ("grid", 0.4))), Term("b", 3.0, (("fit", 0.5),))]
+    assert log_loadings(terms) == pytest.approx({"fit": 0.25 * 0.3 + 0.75 * 0.5, "grid": 0.1})
+    assert log_loadings([Term("only", 2.0, (("fit", 0.3),))]) == {"fit": 0.3}
+
+
+def test_nothing_has_no_slope() -> None:
+    assert log_loadings([Term("a", 0.0, (("fit", 0.3),)), Term("b", 0.0, (("fit", 0.3),))]) == {"fit": 0.0}
