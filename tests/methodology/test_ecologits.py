@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput, NotDefined, UnknownModel, UnknownZone
 from wattproof.methodology.methods import Activity, Intensity, Method, get_method
+from wattproof.methodology.methods.ecologits_registry import registered
 from wattproof.methodology.models import all_model_ids, find_model
 from wattproof.methodology.quantity import Quantity, Usage, Workload
 from wattproof.methodology.zones import zone_average
@@ -102,6 +103,12 @@ def test_a_recorded_request_was_served_from_the_facility_that_the_edition_lists(
 def test_what_the_release_does_not_know_is_unknown_here_too(vector: Vector) -> None:
     with pytest.raises((UnknownModel, UnknownZone)):
         Intensity(zone_average(vector["zone_arg"][:2]).value_gco2e_per_kwh, 0.0, find_model(vector["model"]).id)
+
+
+def test_a_row_of_a_registry_cannot_be_changed() -> None:
+    row = registered("ecologits/models_0.4.0.json", find_model("gpt-4o"))
+    with pytest.raises(FrozenInstanceError):
+        setattr(row, "tokens_per_s", 1.0)  # noqa: B010
 
 
 def test_gpt_4o_is_not_taken_for_gpt_4_as_the_old_release_does(activity: MakeActivity) -> None:

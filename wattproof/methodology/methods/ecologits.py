@@ -153,8 +153,6 @@ def prepared(
 
     def footprint(n: Mapping[str, float]) -> Footprint:
         tokens, latency_s = TokenCounts.of(n), n.get("latency_s", inf)
-        if latency_s < 0:
-            raise InvalidInput("latency_s", f"is {latency_s!r}", "give a number >= 0")
         low = at_min(tokens, latency_s)
         high = at_max(tokens, latency_s)
         energy_wh = between(low.energy_wh, high.energy_wh)
