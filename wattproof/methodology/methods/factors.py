@@ -104,7 +104,7 @@ def _prepare(c: Mapping[str, float], boundary: Boundary) -> Prepared:
     """The formula for one row and zone: `c` holds their constants, `n` the token counts of one request."""
     if min(c.values()) < 0:
         raise InvalidInput("operands", "have a negative value", "check each value")
-    factor = _spread("factor", c["sigma_ln_factor"])
+    tier = _spread("model_tier", c["sigma_ln_factor"])
     grid = _spread("grid", c["sigma_ln_intensity"])
 
     def footprint(n: Mapping[str, float]) -> Footprint:
@@ -114,8 +114,8 @@ def _prepare(c: Mapping[str, float], boundary: Boundary) -> Prepared:
             + c["wh_per_1k_cached_input"] * tokens.cached_input
             + c["wh_per_1k_output"] * tokens.output
         ) / 1000
-        energy_terms = (Term("tokens", energy_wh, factor),)
-        carbon_terms = (Term("tokens", energy_wh * c["intensity_gco2e_per_kwh"] / 1000, factor + grid),)
+        energy_terms = (Term("tokens", energy_wh, tier),)
+        carbon_terms = (Term("tokens", energy_wh * c["intensity_gco2e_per_kwh"] / 1000, grid + tier),)
         return Footprint(
             method_id=FACTORS.id,
             interval="credible90",
@@ -181,7 +181,7 @@ FACTORS = Method(
         "water, resource depletion, manufacture, training",
     ),
     operand_units=_OPERAND_UNITS,
-    factor_scopes=MappingProxyType({"factor": "model", "grid": "zone"}),
+    factor_scopes=MappingProxyType({"grid": "zone", "model_tier": "model"}),
     assumed=_assumed,
     constants=_constants,
     variables=token_operands,
