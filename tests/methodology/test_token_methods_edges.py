@@ -147,8 +147,8 @@ def test_a_dated_factor_by_hand() -> None:
     assert (found.tier, found.interval) == ("proxy", "credible90")
     assert_is(found.energy_wh, wh, 0.6)
     assert_is(found.carbon_gco2e, wh * 0.3, 1.0)
-    assert_terms(found.energy_terms, "tokens", wh, {"factor": 0.6})
-    assert_terms(found.carbon_terms, "tokens", wh * 0.3, {"factor": 0.6, "grid": 0.8})
+    assert_terms(found.energy_terms, "tokens", wh, {"model_tier": 0.6})
+    assert_terms(found.carbon_terms, "tokens", wh * 0.3, {"model_tier": 0.6, "grid": 0.8})
 
 
 def test_a_certain_factor_has_no_loading() -> None:
