@@ -23,12 +23,6 @@ __all__ = ["MAX_CASES", "Asked", "Case", "asked_for", "cases_of", "estimated"]
 MAX_CASES = 60
 
 _NO_OUTPUT = frozenset({Workload.EMBEDDING, Workload.RERANK})
-_NO_METHOD = {
-    Workload.IMAGE: "energy per image depends on resolution, steps and model; no published factor covers hosted models",
-    Workload.SPEECH: "no published measurement of energy per second of speech covers hosted models",
-    Workload.TRANSCRIPTION: "no published measurement of energy per second of audio covers hosted models",
-    Workload.VIDEO: "published energy per clip covers single open models and differs by orders of magnitude",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +58,11 @@ def asked_for(args: EstimateArgs, deps: Deps) -> Asked:
         InvalidInput: token counts contradict each other, or neither `input_tokens` nor `text` is given.
         NotDefined: no method covers the workload; says why.
     """
+    from wattproof.methodology.methods import require_some_method
     from wattproof.methodology.models import find_model
 
     workload = Workload(args.workload or "chat")
-    if workload in _NO_METHOD:
-        raise NotDefined(f"No method for the workload {workload.value!r}: {_NO_METHOD[workload]}.")
+    require_some_method(workload)
     prior = None
     if args.output_tokens is None and workload not in _NO_OUTPUT:
         prior = output_prior(find_model(one_or_several(args.model)[0]), args.reasoning_tokens or 0)
