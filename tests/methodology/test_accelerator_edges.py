@@ -19,6 +19,7 @@ from wattproof.methodology.methods.accelerator import (
     accelerator_loadings,
     accelerator_rates,
 )
+from wattproof.methodology.methods.param import rates
 from wattproof.methodology.models import find_model
 from wattproof.methodology.quantity import Operand, Workload
 
@@ -74,6 +75,14 @@ def test_the_rates_by_hand() -> None:
     assert rates.cached == pytest.approx(0.04, rel=1e-12)
     assert rates.attention == pytest.approx(12.0, rel=1e-12)
     assert (rates.attention_free_tokens, rates.longest_prompt_tokens) == (100.0, 1000.0)
+
+
+def test_every_term_has_its_loadings(activity: MakeActivity) -> None:
+    numbers = {operand.name: operand.number for operand in PARAM.operands(activity())}
+    whole = rates(numbers, "comprehensive")
+    assert len(whole.footprint(numbers).energy_terms) == 2
+    with pytest.raises(ValueError, match="zip"):
+        replace(whole, carbon_loadings=whole.carbon_loadings[:3]).footprint(numbers)
 
 
 def test_a_model_that_does_not_generate_has_no_decode() -> None:

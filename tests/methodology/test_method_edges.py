@@ -130,6 +130,16 @@ def test_the_hash_does_not_depend_on_the_order_of_what_has_none() -> None:
     assert replace(LINE, optional_operands=groups).sha256 == replace(LINE, optional_operands=groups[::-1]).sha256
 
 
+def test_the_hash_of_a_formula_beyond_ascii_is_that_of_its_escapes() -> None:
+    greek = replace(LINE, formula="energy = \u03b1 input_tokens", optional_operands=())
+    definition = (
+        '{"formula":"energy = \\u03b1 input_tokens","id":"test/line@1.0.0",'
+        '"indicators":["energy_wh"],"interval":"none",'
+        f'"operands":{json.dumps(dict(LINE.operand_units), separators=(",", ":"))}}}'
+    )
+    assert greek.sha256 == hashlib.sha256(definition.encode()).hexdigest()
+
+
 def test_constants_keep_operands_and_numbers() -> None:
     operands = [Operand.of("pue", 1.2, "1", "test"), Operand.of("batch", 64, "requests", "test")]
     constants = Constants.of(iter(operands))

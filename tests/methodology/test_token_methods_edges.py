@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput
-from wattproof.methodology.methods import get_method
+from wattproof.methodology.methods import Activity, get_method
+from wattproof.methodology.methods.ecologits import constant_operands
+from wattproof.methodology.methods.profile import declared_profile
 from wattproof.methodology.quantity import Quantity, Term
 
 CPU_TIME, BATCHIN = get_method("wattproof/cpu-time"), get_method("batchin/token-estimate")
@@ -221,3 +225,36 @@ def test_the_limit_of_a_coefficient(method: Any, name: str, allowed: float, refu
     assert method.compute({**numbers, name: allowed}).energy_wh is not None
     with pytest.raises(InvalidInput, match="profile"):
         method.compute({**numbers, name: refused})
+
+
+@pytest.mark.parametrize(
+    ("given", "operands"),
+    [
+        ({}, (0.0, 0.0, "not measured")),
+        ({"cpu_seconds": 2.5}, (0.0, 0.0, "not measured")),
+        ({"cpu_seconds": 2.5, "cpu_measured": True}, (1.0, 2.5, "process CPU time")),
+        ({"cpu_seconds": 0.0, "cpu_measured": True}, (1.0, 0.0, "process CPU time")),
+    ],
+)
+def test_seconds_count_where_they_are_measured(
+    activity: Callable[..., Activity], given: dict[str, Any], operands: tuple[float, float, str]
+) -> None:
+    found = {operand.name: operand for operand in CPU_TIME.operands(replace(activity(), **given))}
+    seconds = found["cpu_seconds"]
+    assert (found["cpu_measured"].number, seconds.number, seconds.source_id) == operands
+
+
+@pytest.mark.parametrize("release", ["ecologits/llm_0.11.3.json", "ecologits/llm_0.4.0.json"])
+def test_a_published_constant_keeps_fifteen_digits(release: str) -> None:
+    published = read_edition(release)["constants"]
+    found = constant_operands(release)
+    assert max(len(str(abs(operand.value))) for operand in found) <= 15
+    for operand in found:
+        assert operand.number == pytest.approx(published[operand.name]["value"], rel=1e-14)
+
+
+def test_a_declared_profile_is_the_same_in_any_order(activity: Callable[..., Activity]) -> None:
+    profile = {"kwh_per_output_token": 5e-7, "kwh_per_input_token": 1e-7}
+    backwards = dict(reversed(profile.items()))
+    assert declared_profile(activity(profile=profile)) == declared_profile(activity(profile=backwards))
+    assert declared_profile(activity()) is None
