@@ -83,7 +83,7 @@ def assert_same(found: Multipliers, expected: Mapping[str, LogNormal | None]) ->
         at = getattr(found, name)
         assert (at is None) == (value is None), name
         if value is not None:
-            assert at == pytest.approx(value, rel=1e-9), name
+            assert at == pytest.approx(value, rel=1e-9, abs=0.0), name
 
 
 def test_every_multiplier_within_the_comprehensive_boundary() -> None:
@@ -156,7 +156,9 @@ def test_what_is_unknown_is_none_with_its_reason() -> None:
 def test_resource_depletion_without_a_factor_of_the_electricity_is_manufacture_alone() -> None:
     machine = 1 / (500 * 0.8 * 20_000)
     found = multipliers(without("mix_adpe_kgsbeq_per_kwh"), "narrow")
-    assert found.adpe == pytest.approx(matched((machine * 0.006, {**MACHINE, "accelerator_adpe": 0.31})), rel=1e-9)
+    assert found.adpe == pytest.approx(
+        matched((machine * 0.006, {**MACHINE, "accelerator_adpe": 0.31})), rel=1e-9, abs=0.0
+    )
 
 
 def factors(name: str) -> float:
