@@ -32,11 +32,11 @@ class Estimate:
     `accuracy` is the band of the model's parameters. `assumed` lists the inputs that nobody supplied. `region_scope` is
     the zone that the number rests on, or `unknown:<provider>`. `energy_source` is `grid-mix` or `unknown-mix`, or the
     instrument that a market-based figure rests on. `renewable_ratio_bps` is None when the zone is unknown.
+    `recorded_operands` are those of a receipt, where the estimate is read back from one.
     """
 
     method: Method
     activity: Activity
-    operands: tuple[Operand, ...]
     footprint: Footprint
     reading: Reading
     provider: str
@@ -49,6 +49,13 @@ class Estimate:
     ghg_scope: Literal["scope3.cat1", "scope2"]
     edition: str
     edition_sha256: str
+    recorded_operands: tuple[Operand, ...] | None = None
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """Every numeric input of the method; listed when asked for, because most callers only want the figures."""
+        recorded = self.recorded_operands
+        return self.method.operands(self.activity) if recorded is None else recorded
 
 
 def estimate(
@@ -99,7 +106,6 @@ def estimate(
     return Estimate(
         method=method,
         activity=activity,
-        operands=method.operands(activity),
         footprint=footprint if located else replace(footprint, tier="proxy"),
         reading=reading,
         provider=deployment.provider if deployment else model.family,

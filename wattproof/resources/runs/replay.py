@@ -80,7 +80,7 @@ def stored_estimate(settled: Settled, deps: RunDeps) -> Estimate:
     }
     return replace(
         found,
-        operands=operands or found.operands,
+        recorded_operands=operands or None,
         footprint=replace(found.footprint, tier=draft.tier, **figures),
         renewable_ratio_bps=draft.renewable_ratio_bps,
         edition=draft.edition,
