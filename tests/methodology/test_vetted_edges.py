@@ -167,13 +167,15 @@ def test_resource_depletion_without_a_factor_of_the_electricity_is_manufacture_a
     assert found == pytest.approx(0.2 / (500 * 0.8 * 20_000) * made, rel=1e-12, abs=0.0)
 
 
-def test_without_hardware_climate_is_that_of_the_electricity() -> None:
+def test_without_a_manufacture_figure_a_climate_that_includes_it_is_unknown() -> None:
     found = LADDER.compute({**METERED, **MARKET, **MIX})
-    at = amounts(found)
-    assert at["carbon_gco2e"] == pytest.approx(0.35 * 0.3, rel=1e-12, abs=0.0)
-    assert at["carbon_market_gco2e"] == pytest.approx(0.35 * 0.04, rel=1e-12, abs=0.0)
+    assert found.carbon_gco2e is None
+    assert found.carbon_market_gco2e is None
+    assert found.carbon_terms == ()
     unlisted = "no published manufacture figure for this hardware"
     assert found.reasons == {
+        "carbon_gco2e": unlisted,
+        "carbon_market_gco2e": unlisted,
         "carbon_embodied_gco2e": unlisted,
         "water_onsite_ml": "no WUE",
         "water_offsite_ml": "no WUE",

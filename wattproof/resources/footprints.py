@@ -130,9 +130,12 @@ def scoped_terms(estimate: Estimate) -> tuple[tuple[Term, ...], tuple[Term, ...]
 
 def factor_terms(estimate: Estimate) -> tuple[ScopedTerm, ...]:
     """The terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
+    energy_terms, carbon_terms = scoped_terms(estimate)
+    if not carbon_terms:
+        return tuple((energy.name, mean(energy), None, energy.loadings, ()) for energy in energy_terms)
     return tuple(
         (energy.name, mean(energy), mean(carbon), energy.loadings, carbon.loadings)
-        for energy, carbon in zip(*scoped_terms(estimate), strict=True)
+        for energy, carbon in zip(energy_terms, carbon_terms, strict=True)
     )
 
 

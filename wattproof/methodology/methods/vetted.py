@@ -56,6 +56,11 @@ class _Energy(NamedTuple):
     wall: float
 
 
+def _with(embodied_g: float | None, wall_wh: float, gco2e_per_kwh: float | None) -> float | None:
+    """Electricity and manufacture together [gCO2e]; None where either is unknown."""
+    return None if embodied_g is None or gco2e_per_kwh is None else wall_wh * gco2e_per_kwh / 1000 + embodied_g
+
+
 class _Rates(NamedTuple):
     """The formula for one deployment and boundary."""
 
@@ -70,14 +75,12 @@ class _Rates(NamedTuple):
         energy = self._energy(n)
         embodied_g = self._manufacture(energy.gpu, "gwp_kgco2e", 1000.0)
         made_kgsbeq = self._manufacture(energy.gpu, "adpe_kgsbeq", 1.0)
-        carbon_g = energy.wall * c["intensity_gco2e_per_kwh"] / 1000 + (embodied_g or 0.0)
-        market = c.get("market_gco2e_per_kwh")
+        carbon_g = _with(embodied_g, energy.wall, c["intensity_gco2e_per_kwh"])
         onsite, offsite = self._water(energy)
         quantity = self._quantity
         found = {
-            "carbon_market_gco2e": quantity(
-                None if market is None else energy.wall * market / 1000 + (embodied_g or 0.0)
-            ),
+            "carbon_gco2e": quantity(carbon_g),
+            "carbon_market_gco2e": quantity(_with(embodied_g, energy.wall, c.get("market_gco2e_per_kwh"))),
             "carbon_embodied_gco2e": quantity(embodied_g),
             "water_onsite_ml": quantity(onsite),
             "water_offsite_ml": quantity(offsite),
@@ -95,10 +98,9 @@ class _Rates(NamedTuple):
             tier=tier,
             boundary=self.boundary,
             energy_wh=quantity(energy.wall),
-            carbon_gco2e=quantity(carbon_g),
             reasons=MappingProxyType({name: self._why(name) for name, amount in found.items() if amount is None}),
             energy_terms=(Term("request", energy.wall, loadings),) if energy.wall else (),
-            carbon_terms=(Term("request", carbon_g, loadings),) if energy.wall else (),
+            carbon_terms=(Term("request", carbon_g, loadings),) if energy.wall and carbon_g is not None else (),
             **found,
         )
 
@@ -140,7 +142,7 @@ class _Rates(NamedTuple):
     def _why(self, indicator: str) -> str:
         if indicator.startswith("water"):
             return _NARROW if self.boundary == "narrow" else "no WUE"
-        if indicator == "carbon_market_gco2e":
+        if indicator == "carbon_market_gco2e" and "market_gco2e_per_kwh" not in self.c:
             return "no instrument"
         return "no published manufacture figure for this hardware"
 
