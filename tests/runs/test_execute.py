@@ -255,7 +255,7 @@ async def test_a_missing_key_excludes_a_run_and_names_the_variable(bench: Bench)
 
 async def test_a_plan_spends_nothing_and_writes_nothing(bench: Bench) -> None:
     bench.deps = replace(bench.deps, environ={})
-    planned = plan(bench.request(), Policy(max_carbon_intensity=100), bench.deps, dry_run=True)
+    planned = await plan(bench.request(), Policy(max_carbon_intensity=100), bench.deps, dry_run=True)
     assert [r.candidate.deployment.provider for r in planned.decision.allowed] == ["one", "two"]
     assert bench.provider.received == []
     assert await bench.ledger.logs() == ()

@@ -10,6 +10,7 @@ WattproofError
 ├── NotDefined              the method does not cover this workload or lacks an input
 ├── RoutingError            no candidate is left; says what relaxing each limit would admit
 ├── UpstreamError           a provider failed; carries a reason code, never its text unescaped
+├── GridUnavailable         a grid-signal source has nothing usable; carries a reason code
 ├── LedgerError
 │   ├── LedgerLocked        another process holds the lock; names it
 │   ├── LedgerUnusable      corrupt, read-only, wrong application or schema
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from wattproof.methodology.quantity import Usage, UsageSource
 
 __all__ = [
+    "GridUnavailable",
     "InvalidInput",
     "KeyUnusable",
     "LedgerError",
@@ -138,6 +140,20 @@ class UpstreamError(WattproofError):
         self.partial_text = partial_text
         self.partial_usage = partial_usage
         self.partial_usage_source: UsageSource | None = partial_usage_source
+        super().__init__(message)
+
+
+class GridUnavailable(WattproofError):
+    """A grid-signal source has nothing usable for a place now.
+
+    Attributes:
+        reason: a stable code, such as ``no_key``, ``no_data``, ``plan``, ``http_503`` or ``bad_value``.
+        retry_after_s: what the source asked to wait, or None.
+    """
+
+    def __init__(self, reason: str, message: str, *, retry_after_s: float | None = None) -> None:
+        self.reason = reason
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 

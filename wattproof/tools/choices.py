@@ -38,18 +38,21 @@ async def choose(model_name: str, chat: ChatRequest, policy: Policy, deps: Deps)
     from wattproof.methodology.models import find_model
     from wattproof.resources.footprints import estimate
     from wattproof.resources.providers import deployments_for, usage_so_far
-    from wattproof.resources.routing import assemble, decide, require_allowed
+    from wattproof.resources.routing import assemble, decide, place_of, require_allowed
 
     model = find_model(model_name)
     usage = replace(usage_so_far(chat, ""), output_tokens=chat.max_output_tokens)
     offers = deployments_for(model.id, await deps.deployments())
     now = deps.clock()
+    places = {place for offer in offers if (place := place_of(offer)) is not None}
+    readings = None if deps.grid is None else await (await deps.grid()).readings(places, now)
     candidates = assemble(
         model,
         usage,
         offers,
         now,
         unusable=deps.why_unusable,
+        readings=readings,
     )
     decided_at = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     decision = decide(policy, usage, candidates, now=decided_at, dry_run=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wattproof.resources.grid import Grid
     from wattproof.resources.ledger import Ledger
     from wattproof.resources.providers.records import Deployment
     from wattproof.resources.runs import RunDeps
@@ -22,7 +23,8 @@ class Deps:
     `clock` returns Unix seconds. `deployments` lists every candidate this installation knows: catalogue rows, the
     embedded model, and local servers that answered; the first await does the work, later ones return the same
     tuple. `ledger` opens the ledger (and creates it and its keys) on the first await. `runs` opens what a real run
-    needs beside it: the HTTP client, the embedded server's factory, health, the bounded cache of answers.
+    needs beside it: the HTTP client, the embedded server's factory, health, the bounded cache of answers. `grid` opens
+    the desk that gives newest grid readings; None: the annual edition only.
 
     `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
     `max_cost_usd` caps one run; a caller can lower it and no argument raises it. `allow_keyed_runs` is
@@ -36,6 +38,7 @@ class Deps:
     deployments: Callable[[], Awaitable[tuple[Deployment, ...]]]
     ledger: Callable[[], Awaitable[Ledger]]
     runs: Callable[[], Awaitable[RunDeps]]
+    grid: Callable[[], Awaitable[Grid]] | None = None
     default_zone: str | None = None
     max_cost_usd: float | None = 0.10
     offline: bool = False

@@ -15,8 +15,10 @@ from wattproof.resources.providers.records import (
     ChatEnd,
     ChatRequest,
     Deployment,
+    EmbeddingRequest,
     LocationEvidence,
     Price,
+    RerankRequest,
     WireProtocol,
 )
 
@@ -26,8 +28,10 @@ __all__ = [
     "ChatEnd",
     "ChatRequest",
     "Deployment",
+    "EmbeddingRequest",
     "LocationEvidence",
     "Price",
+    "RerankRequest",
     "WireProtocol",
     "count_text",
     "deployments_for",

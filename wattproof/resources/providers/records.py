@@ -17,13 +17,15 @@ __all__ = [
     "ChatEnd",
     "ChatRequest",
     "Deployment",
+    "EmbeddingRequest",
     "LocationEvidence",
     "Price",
+    "RerankRequest",
     "WireProtocol",
 ]
 
 LocationEvidence = Literal["contractual", "declared", "caller", "inferred", "unknown"]
-WireProtocol = Literal["openai-chat", "openai-embeddings", "anthropic-messages", "embedded"]
+WireProtocol = Literal["openai-chat", "openai-embeddings", "rerank", "anthropic-messages", "embedded"]
 
 EVIDENCE_RANK: Mapping[LocationEvidence, int] = {
     "contractual": 4,
@@ -72,6 +74,11 @@ class Deployment:
     variables that may hold the key, in order; empty when none is needed. `local` is true for a server on this machine.
     `output_limit_field` is what the provider calls the limit on output tokens; `ask_stream_usage` is false where it
     refuses `stream_options` and sends usage unasked.
+
+    `variant` tells two rows of one model at one provider apart (`us` for a pinned region). `request_fields` are body
+    fields that the row pins (`inference_geo`). `cloud_region` is `provider/region` of the cloud underneath, such as
+    `aws/eu-north-1`. `base_url_env` names the variable that holds the base URL where it differs per customer.
+    `quality` is a score of the operator's own choosing, with its source; None: unknown. `origin`: who wrote the row.
     """
 
     provider: str
@@ -93,10 +100,19 @@ class Deployment:
     local: bool = False
     output_limit_field: str = "max_tokens"
     ask_stream_usage: bool = True
+    variant: str | None = None
+    request_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    cloud_region: str | None = None
+    base_url_env: str | None = None
+    auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"
+    quality: float | None = None
+    quality_source: str | None = None
+    origin: Literal["bundled", "user", "probed"] = "bundled"
 
     @property
     def id(self) -> str:
-        return f"{self.provider}/{self.model}"
+        """`provider/model`, with `@variant` where there is one."""
+        return f"{self.provider}/{self.model}" + ("" if self.variant is None else f"@{self.variant}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +128,23 @@ class ChatRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """Texts to turn into vectors. `dimensions` None: the model's own."""
+
+    inputs: tuple[str, ...]
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Documents to order by how well they answer a query; at most `top_n` come back (None: all)."""
+
+    query: str
+    documents: tuple[str, ...]
+    top_n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChatDelta:
     """A piece of the answer."""
 
@@ -123,7 +156,9 @@ class ChatEnd:
     """How one upstream call ended.
 
     `usage_source` is `local_count` where the provider sent none and we counted. `cpu_seconds` is measured only for the
-    embedded model's own process. `reported` is the provider's own footprint block, raw and untrusted.
+    embedded model's own process. `reported` is the provider's own footprint block, raw and untrusted. `vectors` answer
+    an `EmbeddingRequest`, in the order of its inputs; `ranking` answers a `RerankRequest` with (document index, score),
+    best first; for both `text` is empty.
     """
 
     text: str
@@ -135,3 +170,5 @@ class ChatEnd:
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     cpu_seconds: float | None = None
     reported: Mapping[str, Any] | None = None
+    vectors: tuple[tuple[float, ...], ...] = ()
+    ranking: tuple[tuple[int, float], ...] = ()

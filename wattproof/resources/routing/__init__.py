@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wattproof.resources.routing.candidates import assemble
+from wattproof.resources.routing.candidates import assemble, place_of
 from wattproof.resources.routing.decide import decide, excluded_counts, parse_model, require_allowed
 from wattproof.resources.routing.health import HealthBook
 from wattproof.resources.routing.records import (
@@ -40,5 +40,6 @@ __all__ = [
     "decision_json",
     "excluded_counts",
     "parse_model",
+    "place_of",
     "require_allowed",
 ]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from wattproof.methodology.models import Model
 from wattproof.methodology.propagate import match
 from wattproof.methodology.quantity import Term, Usage
 from wattproof.resources.footprints import Estimate, estimate
-from wattproof.resources.grid import reading_for
+from wattproof.resources.grid import Place, Reading, reading_for
 from wattproof.resources.providers import Deployment, to_usd_micros
 from wattproof.resources.routing.records import Candidate, Health
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "place_of"]
 
 # Prices are integers per request; a rate comes from a request this many times larger, so that rounding does not show.
 _RATE_TOKENS = 1_000_000
@@ -27,13 +27,15 @@ def assemble(
     *,
     health: Callable[[str], Health] = lambda _: Health(),
     unusable: Callable[[Deployment], str | None] = lambda _: None,
+    readings: Mapping[Place, Reading] | None = None,
 ) -> tuple[Candidate, ...]:
     """One candidate per deployment of `model`, in the order given.
 
     `usage` is the expected usage of the request and `now` Unix seconds. `unusable` says why a real run on a deployment
-    is impossible, or None; `health` gives what is known of its recent calls by deployment id.
+    is impossible, or None; `health` gives what is known of its recent calls by deployment id. `readings` are the newest
+    by `place_of`; a place that is not in it gets the annual edition's.
 
-    Source: readings from the bundled annual edition, prices from the catalogue's rows.
+    Source: readings from the grid desk or the bundled annual edition, prices from the catalogue's rows.
 
     Raises:
         UnknownZone: a deployment names a zone that the edition lacks.
@@ -43,7 +45,20 @@ def assemble(
     if not found:
         return ()
     reference_wh = _reference_wh(model, usage, found[0], now)
-    return tuple(_candidate(model, usage, d, now, reference_wh, health(d.id), unusable(d)) for d in found)
+    newest = readings or {}
+    return tuple(
+        _candidate(model, usage, d, now, reference_wh, health(d.id), unusable(d), newest.get(place))
+        if (place := place_of(d)) is not None
+        else _candidate(model, usage, d, now, reference_wh, health(d.id), unusable(d), None)
+        for d in found
+    )
+
+
+def place_of(deployment: Deployment) -> Place | None:
+    """Where to ask about the electricity of `deployment`; None where its location is unknown."""
+    if deployment.zone is None or deployment.location_evidence == "unknown":
+        return None
+    return Place(deployment.zone, deployment.cloud_region)
 
 
 def _candidate(
@@ -54,14 +69,16 @@ def _candidate(
     reference_wh: float | None,
     health: Health,
     unusable: str | None,
+    newest: Reading | None,
 ) -> Candidate:
     zone = None if deployment.location_evidence == "unknown" else deployment.zone
-    reading = reading_for(zone, deployment.provider, now)
+    annual = reading_for(zone, deployment.provider, now)
+    reading = newest or annual
     found = estimate(model, usage, reading, deployment=deployment)
     return Candidate(
         deployment=deployment,
         ceiling_reading=reading,
-        annual_reading=reading,
+        annual_reading=annual,
         energy_wh=found.footprint.energy_wh,
         carbon_gco2e=found.footprint.carbon_gco2e,
         carbon_sigma_own=_own_sigma(found),

@@ -55,7 +55,7 @@ class Policy:
     Units are in the names; `max_carbon_intensity` is in gCO2e/kWh. Carbon per request is compared at the high bound of
     its interval. A zone matches itself and its parts (`SE` covers `SE-SE3`). With `allow_fallback_region` False a
     request never goes to a zone outside `zones`, and after a failure never to another zone than the first choice's
-    unless `zones` names it.
+    unless `zones` names it. `min_quality` is on the operator's own scale; a candidate of unknown quality fails it.
 
     Raises:
         InvalidInput: a limit is negative or not finite, or a name is not one of the listed ones.
@@ -73,6 +73,7 @@ class Policy:
     exclude_providers: tuple[str, ...] = ()
     min_location_evidence: LocationEvidence = "unknown"
     allow_fallback_region: bool = False
+    min_quality: float | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:

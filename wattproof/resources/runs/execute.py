@@ -50,7 +50,7 @@ async def execute(request: RunRequest, policy: Policy, deps: RunDeps) -> AsyncGe
         if replay is not None:
             yield replay
             return
-    planned = plan(request, policy, deps)
+    planned = await plan(request, policy, deps)
     require_allowed(planned.decision)
     run = Run.begin(request, body, planned, deps)
     try:

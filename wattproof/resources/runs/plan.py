@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from wattproof.methodology.models import Model, find_model
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.providers import deployments_for, usage_so_far
-from wattproof.resources.routing import Decision, Policy, Ranked, assemble, decide, parse_model
+from wattproof.resources.routing import Decision, Policy, Ranked, assemble, decide, parse_model, place_of
 from wattproof.resources.routing.limits import in_zones
 from wattproof.resources.runs.records import RunDeps, RunRequest
 
@@ -37,7 +37,7 @@ class Plan:
         return tuple(r for r in allowed if in_zones(r.candidate.annual_reading.zone, zones))
 
 
-def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: bool = False) -> Plan:
+async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: bool = False) -> Plan:
     """Decide where `request` would run now.
 
     Raises:
@@ -47,13 +47,16 @@ def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: bool = 
     model = find_model(name)
     expected = replace(usage_so_far(request.chat, ""), output_tokens=request.chat.max_output_tokens)
     now_s = deps.clock()
+    offers = deployments_for(model.id, deps.catalogue)
+    places = {place for offer in offers if (place := place_of(offer)) is not None}
     candidates = assemble(
         model,
         expected,
-        deployments_for(model.id, deps.catalogue),
+        offers,
         now_s,
         health=deps.health.health,
         unusable=deps.why_unusable,
+        readings=None if deps.grid is None else await deps.grid.readings(places, now_s),
     )
     decision = decide(effective_policy(request, policy), expected, candidates, now=timestamp(now_s), dry_run=dry_run)
     return Plan(model, expected, decision)

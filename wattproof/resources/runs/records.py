@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from wattproof.resources.footprints import Estimate
+    from wattproof.resources.grid import Grid
     from wattproof.resources.ledger import Ledger
     from wattproof.resources.ledger.records import Settled
     from wattproof.resources.providers.embedded import EmbeddedServer
@@ -87,7 +88,8 @@ class RunDeps:
 
     `clock` gives Unix seconds, `monotonic` seconds that never go back, `random_bytes` n unpredictable bytes.
     `unusable` says why a deployment cannot be called (None: it can); by default a missing key or adapter.
-    `embedded` returns the running embedded server, starting it at its first use.
+    `embedded` returns the running embedded server, starting it at its first use. `grid` gives the newest readings;
+    None: the annual edition only.
     """
 
     ledger: Ledger
@@ -99,6 +101,7 @@ class RunDeps:
     monotonic: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     embedded: Callable[[], Awaitable[EmbeddedServer]] | None = None
+    grid: Grid | None = None
     unusable: Callable[[Deployment], str | None] | None = None
     answers: Answers = field(default_factory=Answers)
     health: HealthBook = field(default_factory=HealthBook)
