@@ -29,7 +29,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def fake_provider() -> Iterator[FakeProvider]:
-    """An unkind OpenAI-compatible provider on 127.0.0.1; see tests/fakes/provider.py."""
+    """An unkind provider on 127.0.0.1; see tests/fakes/provider.py."""
+    _fake("dialects")
+    _fake("handler")
     with _fake("provider").serving() as provider:
         yield provider
 
