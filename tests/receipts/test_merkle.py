@@ -18,6 +18,7 @@ from wattproof.resources.receipts import (
     consistency_proof,
     inclusion_proof,
     leaf_hash,
+    subtree_from_leaves,
     verify_consistency,
     verify_inclusion,
 )
@@ -131,7 +132,7 @@ def test_roots_and_inclusion_proofs_are_those_of_pymerkle(size: int) -> None:
     assert Frontier().extend(LEAVES[:size]).root() == oracle.get_root()
     for index in range(size):
         path = oracle.prove_inclusion(index + 1, size).serialize()["path"]
-        assert [node.hex() for node in inclusion_proof(index, size, _range)] == path[1:]
+        assert [node.hex() for node in inclusion_proof(index, size, subtree_from_leaves(_range))] == path[1:]
 
 
 @given(st.data())
@@ -139,7 +140,7 @@ def test_every_leaf_proves_its_place_and_no_other(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 300))
     index = data.draw(st.integers(0, size - 1))
     other = data.draw(st.integers(0, size - 1))
-    root, proof = _root(LEAVES[:size]), inclusion_proof(index, size, _range)
+    root, proof = _root(LEAVES[:size]), inclusion_proof(index, size, subtree_from_leaves(_range))
     verify_inclusion(LEAVES[index], index, size, proof, root)
     if other != index:
         _check(True, lambda: verify_inclusion(LEAVES[index], other, size, proof, root))
@@ -152,7 +153,7 @@ def test_every_earlier_tree_proves_to_be_a_prefix_and_an_altered_one_does_not(da
     old_size = data.draw(st.integers(1, new_size))
     altered = data.draw(st.integers(0, old_size - 1))
     old_root, new_root = _root(LEAVES[:old_size]), _root(LEAVES[:new_size])
-    proof = consistency_proof(old_size, new_size, _range)
+    proof = consistency_proof(old_size, new_size, subtree_from_leaves(_range))
     verify_consistency(old_size, new_size, old_root, new_root, proof)
 
     rewritten = LEAVES[:old_size]
@@ -164,7 +165,7 @@ def test_every_earlier_tree_proves_to_be_a_prefix_and_an_altered_one_does_not(da
 def test_a_proof_with_a_changed_bit_or_one_node_more_or_less_is_refused(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 300))
     index = data.draw(st.integers(0, size - 1))
-    root, proof = _root(LEAVES[:size]), inclusion_proof(index, size, _range)
+    root, proof = _root(LEAVES[:size]), inclusion_proof(index, size, subtree_from_leaves(_range))
     at, bit = data.draw(st.integers(0, len(proof) - 1)), data.draw(st.integers(0, 255))
     flipped = list(proof)
     flipped[at] = (int.from_bytes(proof[at], "big") ^ (1 << bit)).to_bytes(32, "big")
@@ -175,19 +176,19 @@ def test_a_proof_with_a_changed_bit_or_one_node_more_or_less_is_refused(data: st
 def test_an_empty_old_tree_proves_nothing_and_is_refused() -> None:
     _check(True, lambda: verify_consistency(0, 5, EMPTY_ROOT, _root(LEAVES[:5]), []))
     with pytest.raises(InvalidInput):
-        consistency_proof(0, 5, _range)
+        consistency_proof(0, 5, subtree_from_leaves(_range))
 
 
 @pytest.mark.parametrize(("index", "size"), [(-1, 5), (5, 5), (0, 0)])
 def test_a_leaf_outside_the_tree_has_no_proof(index: int, size: int) -> None:
     with pytest.raises(InvalidInput):
-        inclusion_proof(index, size, _range)
+        inclusion_proof(index, size, subtree_from_leaves(_range))
     _check(True, lambda: verify_inclusion(LEAVES[0], index, size, [], LEAVES[0]))
 
 
 def test_a_reader_that_gives_too_few_leaves_is_noticed() -> None:
     with pytest.raises(InvalidInput):
-        inclusion_proof(0, 301, _range)
+        inclusion_proof(0, 301, subtree_from_leaves(_range))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_a_frontier_of_hashes_of_another_size_is_refused() -> None:
 def test_a_hundred_thousand_leaves_have_a_root_and_short_proofs() -> None:
     leaf, size = leaf_hash(b"x"), 100_000
     frontier = Frontier().extend(leaf for _ in range(size))
-    proof = inclusion_proof(77_777, size, lambda start, end: [leaf] * (end - start))
+    proof = inclusion_proof(77_777, size, subtree_from_leaves(lambda start, end: [leaf] * (end - start)))
     assert len(frontier.to_bytes()) == 8 + 32 * size.bit_count()
     assert len(proof) <= 17
     verify_inclusion(leaf, 77_777, size, proof, frontier.root())

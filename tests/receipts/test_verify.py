@@ -21,6 +21,7 @@ from wattproof.resources.receipts import (
     leaf_hash,
     receipt_id,
     sign,
+    subtree_from_leaves,
     verify_receipt,
 )
 
@@ -47,7 +48,7 @@ def _proof_of(jws: str, log_id: str = "log-1") -> InclusionProof:
     """The receipt as entry 3 of 7."""
     leaves = [leaf_hash(bytes([index]) * 32) for index in range(7)]
     leaves[3] = leaf_hash(entry_hash(jws))
-    path = inclusion_proof(3, 7, lambda start, end: leaves[start:end])
+    path = inclusion_proof(3, 7, subtree_from_leaves(lambda start, end: leaves[start:end]))
     return InclusionProof(log_id, 3, 7, Frontier().extend(leaves).root(), tuple(path))
 
 

@@ -6,7 +6,7 @@ from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import EntryPage, Settled
 from wattproof.resources.ledger.rows import SELECT_ENTRY, from_row
-from wattproof.resources.receipts import Frontier, InclusionProof, inclusion_proof, leaf_hash
+from wattproof.resources.receipts import Frontier, InclusionProof, inclusion_proof, leaf_hash, subtree_from_leaves
 
 __all__ = ["find", "head", "inclusion", "jws_of", "logs", "page"]
 
@@ -75,7 +75,7 @@ def inclusion(connection: sqlite3.Connection, log_id: str, seq: int, tree_size: 
         return [leaf_hash(entry) for (entry,) in connection.execute(sql, (log_id, start, end))]
 
     root = frontier.root() if size == frontier.size else Frontier().extend(leaves(0, size)).root()
-    return InclusionProof(log_id, seq, size, root, tuple(inclusion_proof(seq, size, leaves)))
+    return InclusionProof(log_id, seq, size, root, tuple(inclusion_proof(seq, size, subtree_from_leaves(leaves))))
 
 
 def _frontier(connection: sqlite3.Connection, log_id: str) -> Frontier:

@@ -18,6 +18,7 @@ from wattproof.resources.receipts.merkle import (
     consistency_proof,
     inclusion_proof,
     leaf_hash,
+    subtree_from_leaves,
     verify_consistency,
     verify_inclusion,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "receipt_id",
     "request_commitment",
     "sign",
+    "subtree_from_leaves",
     "validate_payload",
     "verify_consistency",
     "verify_inclusion",

@@ -20,10 +20,12 @@ __all__ = [
     "HASH_BYTES",
     "Frontier",
     "LeafRange",
+    "Subtree",
     "consistency_proof",
     "inclusion_proof",
     "leaf_hash",
     "node_hash",
+    "subtree_from_leaves",
     "verify_consistency",
     "verify_inclusion",
 ]
@@ -34,6 +36,9 @@ _CHUNK_LEAVES = 4096
 
 # (start, end) -> the leaf hashes start … end - 1, in order.
 LeafRange = Callable[[int, int], Sequence[bytes]]
+
+# (start, end) -> the root over the leaves start … end - 1.
+Subtree = Callable[[int, int], bytes]
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -107,10 +112,8 @@ class Frontier:
         return cls(int.from_bytes(data[:8], "big"), hashes)
 
 
-def inclusion_proof(index: int, size: int, get_leaf_range: LeafRange) -> list[bytes]:
+def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
     """The path that leads from leaf `index` to the root of the tree of `size` leaves, lowest first.
-
-    Reads every leaf but the one asked for, in chunks; hashing a million takes about a second.
 
     Source: RFC 9162 section 2.1.3.1.
 
@@ -124,15 +127,15 @@ def inclusion_proof(index: int, size: int, get_leaf_range: LeafRange) -> list[by
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            path.append(_subtree(middle, end, get_leaf_range))
+            path.append(subtree(middle, end))
             end = middle
         else:
-            path.append(_subtree(start, middle, get_leaf_range))
+            path.append(subtree(start, middle))
             start = middle
     return path[::-1]
 
 
-def consistency_proof(old_size: int, new_size: int, get_leaf_range: LeafRange) -> list[bytes]:
+def consistency_proof(old_size: int, new_size: int, subtree: Subtree) -> list[bytes]:
     """The nodes which show that the tree of `old_size` leaves is a prefix of the tree of `new_size`.
 
     Source: RFC 9162 section 2.1.4.1.
@@ -147,13 +150,13 @@ def consistency_proof(old_size: int, new_size: int, get_leaf_range: LeafRange) -
     while old_size != end:
         middle = start + _split(end - start)
         if old_size <= middle:
-            path.append(_subtree(middle, end, get_leaf_range))
+            path.append(subtree(middle, end))
             end = middle
         else:
-            path.append(_subtree(start, middle, get_leaf_range))
+            path.append(subtree(start, middle))
             start, old_is_whole = middle, False
     if not old_is_whole:
-        path.append(_subtree(start, end, get_leaf_range))
+        path.append(subtree(start, end))
     return path[::-1]
 
 
@@ -245,10 +248,15 @@ def _split(leaves: int) -> int:
     return 1 << ((leaves - 1).bit_length() - 1)
 
 
-def _subtree(start: int, end: int, get_leaf_range: LeafRange) -> bytes:
-    frontier = Frontier()
-    for at in range(start, end, _CHUNK_LEAVES):
-        frontier = frontier.extend(get_leaf_range(at, min(at + _CHUNK_LEAVES, end)))
-    if frontier.size != end - start:
-        raise InvalidInput("leaves", f"holds {frontier.size} of {end - start} asked for", "give the whole range")
-    return frontier.root()
+def subtree_from_leaves(get_leaf_range: LeafRange) -> Subtree:
+    """Subtree roots from the leaves themselves, in chunks; hashing a million takes about a second."""
+
+    def subtree(start: int, end: int) -> bytes:
+        frontier = Frontier()
+        for at in range(start, end, _CHUNK_LEAVES):
+            frontier = frontier.extend(get_leaf_range(at, min(at + _CHUNK_LEAVES, end)))
+        if frontier.size != end - start:
+            raise InvalidInput("leaves", f"holds {frontier.size} of {end - start} asked for", "give the whole range")
+        return frontier.root()
+
+    return subtree
