@@ -77,12 +77,16 @@ class GridConnection:
 
 
 class GridSource(Protocol):
-    """One grid-signal API. `key_env` names the variables it needs, all of them; empty: it needs no key."""
+    """One grid-signal API. `key_env` names the variables it needs, all of them; empty: it needs no key.
+
+    `basis` and `factor_scope` are those of every observation that it makes.
+    """
 
     name: str
     title: str
     key_env: tuple[str, ...]
     basis: Literal["average", "marginal"]
+    factor_scope: Literal["lifecycle", "direct"]
 
     def covers(self, place: Place) -> bool:
         """Whether it can speak of this place at all."""
