@@ -1,0 +1,1 @@
+"""``wattproof simulate``: a day of invented traffic on invented providers and grids, under several policies."""
