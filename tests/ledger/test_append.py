@@ -217,7 +217,7 @@ async def test_entries_cannot_be_changed_or_removed_through_the_database(
 
 async def test_a_simulation_says_so_in_every_receipt(open_home: Callable[..., Ledger], drafts: Drafts) -> None:
     async with open_home(simulation=True) as ledger:
-        settled = await drafts.settle(ledger, synthetic=True)
+        settled = await drafts.settle(ledger)
         assert parse(settled.jws or "").typ == "wattproof-simulation+jws"
         assert settled.draft.synthetic
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,7 @@ from wattproof.resources.ledger.records import (
 from wattproof.resources.ledger.rows import check_draft, check_name
 from wattproof.resources.ledger.summary import summarize
 from wattproof.resources.ledger.writer import Writer
-from wattproof.resources.receipts import InclusionProof, Issuer, sign
+from wattproof.resources.receipts import SIMULATION_TYP, InclusionProof, Issuer, sign
 
 __all__ = ["Ledger"]
 
@@ -62,6 +63,7 @@ class Ledger:
         self._clock = clock
         self._readers = readers
         self._sign = partial(_sign, issuer, typ)
+        self._simulation = typ == SIMULATION_TYP
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,6 +109,8 @@ class Ledger:
     async def settle(self, draft: EntryDraft, payload: PayloadBuilder, attempt_no: int | None = None) -> Settled:
         """Append an entry: entry, receipt, decision, rollups, Merkle frontier and the try's end, in one durable step.
 
+        In a simulation home every entry is synthetic, whatever the draft says.
+
         `payload(issued_at)` gives what the receipt states; it runs in the writer's thread and must be repeatable.
 
         Raises:
@@ -114,6 +118,8 @@ class Ledger:
             InvalidInput: the draft or the payload is malformed.
         """
         check_draft(draft)
+        if self._simulation:
+            draft = replace(draft, synthetic=True)
         return await self._writer.submit(
             lambda transaction: append(transaction, draft, self._sign, payload, attempt_no)
         )
