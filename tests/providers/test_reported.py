@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -313,12 +313,12 @@ def test_foreign_text_is_cut_and_its_control_characters_are_dropped() -> None:
     assert all(len(flag.detail) < 120 for flag in reported.flags)
 
 
-json_values = st.recursive(
+json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=12,
 )
-hostile = st.sampled_from([10**400, -1, 0, "1e999", "9" * 17, math.nan, math.inf, True, "x", None, [], {}, 5, "7"])
+_HOSTILE: list[Any] = [10**400, -1, 0, "1e999", "9" * 17, math.nan, math.inf, True, "x", None, [], {}, 5, "7"]
 
 
 @st.composite
@@ -328,8 +328,10 @@ def distorted(draw: st.DrawFn) -> dict[str, Any]:
 
     def bend(value: Any) -> Any:
         if draw(st.integers(0, 4)) == 0:
-            return draw(hostile | json_values)
-        return {name: bend(inner) for name, inner in value.items()} if isinstance(value, dict) else value
+            return draw(st.sampled_from(_HOSTILE) | json_values)
+        if not isinstance(value, dict):
+            return value
+        return {name: bend(inner) for name, inner in cast("dict[str, Any]", value).items()}
 
     return {name: bend(block) for name, block in shape.items()}
 
