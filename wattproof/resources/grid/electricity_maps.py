@@ -1,0 +1,232 @@
+"""Electricity Maps, API v4: hourly lifecycle intensity of the electricity consumed in a zone, with a key.
+
+The current hour is estimated, the measured value replaces it an hour or two later; `isEstimated` says which one it is.
+`disableCallerLookup` is always sent: without it a request that names no zone is answered for the caller's address.
+
+| answer | reason |
+|---|---|
+| 401 that names the zone or the endpoint | plan |
+| any other 401 | unauthorized |
+| 404 | no_data |
+| another zone than was asked for | not_covered |
+| other factors than lifecycle, not flow-traced, a time to come | bad_value |
+
+Source: https://portal.electricitymaps.com/docs (v4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import anyio
+
+from wattproof.methodology.errors import GridUnavailable, UnknownZone
+from wattproof.methodology.zones import zone_average
+from wattproof.resources.grid.fields import mapping, number, sequence, unix_seconds
+from wattproof.resources.grid.http import Answer, fetch, quoted, refusal, require_json
+from wattproof.resources.grid.keys import key_of
+from wattproof.resources.grid.observation import GridConnection, Observation, Place
+
+__all__ = ["ElectricityMaps", "share_bps"]
+
+_VARIABLE = "ELECTRICITYMAPS_TOKEN"
+_LICENCE = "Electricity Maps, proprietary API terms"
+_STEPS_S = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600}
+_HORIZONS_H = (24, 48, 72)
+_CLOCK_SKEW_S = 300
+_LONGEST_ZONE = 40
+# Printed as whole percents, so a share of all is at most 100.5. A value above is one of production over consumption in
+# a zone that exports, and says nothing of the electricity consumed: it is unknown, not 100 %.
+_MOST_PERCENT = 100.5
+
+
+class ElectricityMaps:
+    """Electricity Maps v4, by zone or by the cloud region where a deployment names one."""
+
+    name = "electricity-maps"
+    title = "Electricity Maps API v4"
+    key_env: tuple[str, ...] = (_VARIABLE,)
+    basis: Literal["average", "marginal"] = "average"
+    factor_scope: Literal["lifecycle", "direct"] = "lifecycle"
+
+    def __init__(self, base_url: str = "https://api.electricitymaps.com/v4") -> None:
+        self._base_url = base_url.rstrip("/")
+
+    def covers(self, place: Place) -> bool:
+        """Every bundled zone: the bundled keys are Electricity Maps' own."""
+        return _is_bundled(place.zone)
+
+    async def latest(self, place: Place, connection: GridConnection) -> Observation:
+        """The hour under way, with the renewable and carbon-free share where they can be had.
+
+        Raises:
+            GridUnavailable: nothing usable was sent, with the reason; see the table above.
+        """
+        shares: dict[str, dict[str, Any]] = {}
+        # Shares are worth less than the intensity: they get half of the time, so that they cannot lose it.
+        in_half = replace(connection, timeout_s=connection.timeout_s / 2)
+
+        async def ask(signal: str) -> None:
+            try:
+                shares[signal] = await self._get(f"{signal}/latest", place, in_half)
+            except GridUnavailable:
+                shares[signal] = {}
+
+        content: dict[str, Any] = {}
+        failure: GridUnavailable | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, "renewable-energy")
+            tasks.start_soon(ask, "carbon-free-energy")
+            try:
+                content = await self._get("carbon-intensity/latest", place, connection, emissionFactorType="lifecycle")
+            except GridUnavailable as error:
+                failure = error
+                tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        observation = _observation(place, content, content.get("temporalGranularity"), connection)
+        if observation.starts_at > connection.now_s + _CLOCK_SKEW_S:
+            raise GridUnavailable("bad_value", "Electricity Maps sent a latest value for a time to come.")
+        return replace(
+            observation,
+            renewable_ratio_bps=share_bps(shares["renewable-energy"], observation),
+            carbon_free_ratio_bps=share_bps(shares["carbon-free-energy"], observation),
+        )
+
+    async def forecast(self, place: Place, until_s: float, connection: GridConnection) -> tuple[Observation, ...]:
+        """Hourly forecast from now until `until_s`, at most 72 h.
+
+        Raises:
+            GridUnavailable: nothing usable was sent, with the reason.
+        """
+        hours = (until_s - connection.now_s) / 3600
+        horizon = next((h for h in _HORIZONS_H if h >= hours), _HORIZONS_H[-1])
+        content = await self._get(
+            "carbon-intensity/forecast", place, connection, emissionFactorType="lifecycle", horizonHours=str(horizon)
+        )
+        points = _series(place, content, "forecast", connection)
+        return tuple(
+            replace(point, evidence="forecast")
+            for point in points
+            if point.starts_at + point.step_s > connection.now_s and point.starts_at < until_s
+        )
+
+    async def history(self, place: Place, connection: GridConnection) -> tuple[Observation, ...]:
+        """The last 24 h as Electricity Maps sees them now.
+
+        Raises:
+            GridUnavailable: nothing usable was sent, with the reason.
+        """
+        content = await self._get("carbon-intensity/history", place, connection, emissionFactorType="lifecycle")
+        points = _series(place, content, "history", connection)
+        return tuple(point for point in points if point.starts_at <= connection.now_s)
+
+    async def _get(self, path: str, place: Place, connection: GridConnection, **options: str) -> dict[str, Any]:
+        token = key_of(connection, _VARIABLE)
+        for selector in _selectors(place):
+            answer = await fetch(
+                connection,
+                f"{self._base_url}/{path}",
+                params={**selector, "disableCallerLookup": "true", "temporalGranularity": "hourly", **options},
+                headers={"auth-token": token},
+                secrets=(token,),
+            )
+            by_region = "zone" not in selector
+            # A data centre that Electricity Maps does not know, or the plan lacks, leaves the zone to be asked.
+            if by_region and (answer.status in (400, 404) or _is_denied(answer)):
+                continue
+            content = mapping(require_json(_accepted(answer)))
+            return {**content, "zone": _answered_zone(place, content.get("zone"), by_region=by_region)}
+        raise AssertionError("the last selector is the zone")
+
+
+def share_bps(content: Mapping[str, Any], observation: Observation) -> int | None:
+    """The share of a `renewable-energy` or `carbon-free-energy` answer, or None unless it is of the same interval."""
+    percent = number(content.get("value"))
+    same = unix_seconds(content.get("datetime")) == observation.starts_at and content.get("zone") == observation.zone
+    if percent is None or not same or content.get("unit") != "%" or not 0 <= percent <= _MOST_PERCENT:
+        return None
+    return min(10_000, round(percent * 100))
+
+
+def _selectors(place: Place) -> tuple[dict[str, str], ...]:
+    provider, _, region = (place.cloud_region or "").lower().partition("/")
+    by_zone = {"zone": place.zone}
+    return (
+        ({"dataCenterProvider": provider, "dataCenterRegion": region}, by_zone) if provider and region else (by_zone,)
+    )
+
+
+def _is_denied(answer: Answer) -> bool:
+    """A 401 is also how Electricity Maps says that the plan lacks a zone or an endpoint."""
+    return answer.status == 401 and ("zoneKey=" in answer.said or b"do not have access" in answer.body)
+
+
+def _accepted(answer: Answer) -> Answer:
+    if answer.status == 401:
+        raise refusal(answer, "plan" if _is_denied(answer) else "unauthorized")
+    if answer.status == 404:
+        raise refusal(answer, "no_data")
+    return answer
+
+
+def _answered_zone(place: Place, answered: object, *, by_region: bool) -> str:
+    """The zone that the answer is for, if it is the place's, a part of it, or the one that its data centre is in."""
+    if isinstance(answered, str) and _is_bundled(answered):
+        zone = answered.upper()
+        if by_region or zone == place.zone.upper() or zone.startswith(f"{place.zone.upper()}-"):
+            return zone
+    said = quoted(answered) if isinstance(answered, str) else "no zone"
+    raise GridUnavailable("not_covered", f"Electricity Maps was asked for {place.zone} and answered for {said}.")
+
+
+def _series(place: Place, content: Mapping[str, Any], field: str, connection: GridConnection) -> list[Observation]:
+    if not isinstance(content.get(field), list):
+        raise GridUnavailable("bad_json", f"Electricity Maps sent JSON without a list {field!r}.")
+    points: list[Observation] = []
+    for row in sequence(content[field]):
+        try:
+            stated = {**mapping(row), "zone": content["zone"]}
+            points.append(_observation(place, stated, content.get("temporalGranularity"), connection))
+        except GridUnavailable:
+            continue
+    return sorted(points, key=lambda point: point.starts_at)
+
+
+def _observation(
+    place: Place, content: Mapping[str, Any], granularity: object, connection: GridConnection
+) -> Observation:
+    if content.get("emissionFactorType", "lifecycle") != "lifecycle" or content.get("flowTraced") is False:
+        raise GridUnavailable("bad_value", "Electricity Maps answered with direct factors or without flow tracing.")
+    value, starts_at = number(content.get("carbonIntensity")), unix_seconds(content.get("datetime"))
+    step_s = _STEPS_S.get(granularity) if isinstance(granularity, str) else None
+    if value is None:
+        raise GridUnavailable("no_data", f"Electricity Maps has no intensity for {place.zone} now.")
+    if starts_at is None or step_s is None:
+        raise GridUnavailable("bad_value", "Electricity Maps sent an intensity without its interval.")
+    return Observation(
+        zone=content["zone"],
+        value_gco2e_per_kwh=value,
+        starts_at=starts_at,
+        step_s=step_s,
+        received_at=int(connection.now_s),
+        basis="average",
+        factor_scope="lifecycle",
+        accounting="consumption",
+        # What does not say that it was measured is not taken for measured.
+        evidence="measured" if content.get("isEstimated") is False else "estimated",
+        source=ElectricityMaps.name,
+        licence=_LICENCE,
+    )
+
+
+def _is_bundled(zone: str) -> bool:
+    if len(zone) > _LONGEST_ZONE:
+        return False
+    try:
+        zone_average(zone)
+    except UnknownZone:
+        return False
+    return True
