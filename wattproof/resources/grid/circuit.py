@@ -13,7 +13,7 @@ _FAILURES_TO_OPEN = 3
 _FIRST_OPEN_S = 30.0
 _LONGEST_OPEN_S = 15 * 60.0
 # Nothing else can work soon after these, so one is enough: no network, or a key that is wrong.
-_OPEN_AT_ONCE = frozenset({"connect", "tls", "unauthorized", "no_key", "http_429"})
+_OPEN_AT_ONCE = frozenset({"connect", "tls", "unauthorized", "no_key", "bad_key", "http_429"})
 
 
 @dataclass(slots=True)
@@ -36,13 +36,13 @@ class Circuit:
         return self.failures == 0
 
     def admits(self, now_s: float) -> bool:
-        """Whether a look-up may start at `now_s`; the caller that may must report how it went."""
+        """Whether a look-up may start at `now_s`."""
         if self.open_until_s is None:
             return True
         return now_s >= self.open_until_s and not self.probing
 
     def started(self) -> None:
-        self.tried = True
+        """A look-up begins; past the open time it is the probe that others wait for."""
         self.probing = self.open_until_s is not None
 
     def ended(self) -> None:
@@ -50,11 +50,19 @@ class Circuit:
         self.probing = False
 
     def succeeded(self) -> None:
+        """Close it."""
+        self.answered(None)
+
+    def answered(self, refusal: GridUnavailable | None) -> None:
+        """Close it as well where the source works, though it has nothing for the place asked about."""
+        self.tried = True
         self.failures = 0
         self.open_until_s = None
-        self.last = None
+        self.last = refusal
 
     def failed(self, error: GridUnavailable, now_s: float, random: Random) -> None:
+        """Count a failure that says something of the source as a whole, and open where that is one too many."""
+        self.tried = True
         self.failures += 1
         self.last = error
         opens = self.failures >= _FAILURES_TO_OPEN or error.reason in _OPEN_AT_ONCE
