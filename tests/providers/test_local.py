@@ -79,5 +79,5 @@ async def test_the_table_of_adapters_finds_the_one_for_the_protocol(
     connection = Connection(client, "k", 10)
     events = [event async for event in stream(fake_provider.deployment(), HELLO, connection)]
     assert isinstance(events[-1], ChatEnd)
-    with pytest.raises(Unavailable, match="anthropic-messages, which is not supported yet"):
-        stream(fake_provider.deployment(protocol="anthropic-messages"), HELLO, connection)
+    with pytest.raises(Unavailable, match="telepathy, which is not supported yet"):
+        stream(fake_provider.deployment(protocol="telepathy"), HELLO, connection)

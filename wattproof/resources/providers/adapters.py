@@ -3,45 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from wattproof.methodology.errors import Unavailable
-from wattproof.resources.providers.records import ChatDelta, ChatEnd, ChatRequest, Deployment, WireProtocol
+from wattproof.methodology.errors import Unavailable, UpstreamError
+from wattproof.resources.providers.records import (
+    ChatDelta,
+    ChatEnd,
+    ChatRequest,
+    Deployment,
+    EmbeddingRequest,
+    RerankRequest,
+    UpstreamRequest,
+    WireProtocol,
+)
 
 if TYPE_CHECKING:
     import httpx2
 
     from wattproof.resources.providers.embedded import EmbeddedServer
 
-__all__ = ["ADAPTERS", "Adapter", "Connection", "stream"]
+__all__ = ["ADAPTERS", "Adapter", "Connection", "Events", "stream"]
+
+Events = AsyncGenerator[ChatDelta | ChatEnd, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What an adapter may use: the client, the key, the time, and a way to the embedded model.
+    """What an adapter may use: the client, the key, the time, the address, and a way to the embedded model.
 
-    `embedded` returns the running server, starting it if need be; None where there is none.
+    `embedded` returns the running server, starting it if need be; None where there is none. `base_url` is the address
+    to call in place of the row's own, where a variable of the environment names it (`catalogue.endpoint_for`).
     """
 
     client: httpx2.AsyncClient
     api_key: str | None
     timeout_s: float
     embedded: Callable[[], Awaitable[EmbeddedServer]] | None = None
+    base_url: str | None = None
 
 
-Adapter = Callable[[Deployment, ChatRequest, Connection], AsyncGenerator[ChatDelta | ChatEnd, None]]
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """The code for one wire protocol, and the kind of request that it serves."""
+
+    serves: type[ChatRequest | EmbeddingRequest | RerankRequest]
+    stream: Callable[[Deployment, Any, Connection], Events]
 
 
-def stream(
-    deployment: Deployment, request: ChatRequest, connection: Connection
-) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
+def stream(deployment: Deployment, request: UpstreamRequest, connection: Connection) -> Events:
     """Send `request` to `deployment`: the answer's pieces, then exactly one `ChatEnd`.
 
     Iterate inside `contextlib.aclosing`, so that leaving early closes the connection at once.
 
     Raises:
-        UpstreamError: while iterating; see `stream_chat`.
+        UpstreamError: at once (`bad_request`) where the protocol serves another kind of request; else while iterating,
+            see `upstream_failures`.
         Unavailable: no adapter speaks this protocol, or the embedded model cannot start.
     """
     adapter = ADAPTERS.get(deployment.protocol)
@@ -50,27 +67,48 @@ def stream(
             f"{deployment.id} speaks {deployment.protocol}, which is not supported yet; "
             f"choose a deployment that speaks {' or '.join(sorted(ADAPTERS))}."
         )
-    return adapter(deployment, request, connection)
+    if not isinstance(request, adapter.serves):
+        others = sorted(name for name, other in ADAPTERS.items() if isinstance(request, other.serves))
+        raise UpstreamError(
+            "bad_request",
+            f"{deployment.id} speaks {deployment.protocol}, which serves no {type(request).__name__}; "
+            f"choose a deployment that speaks {' or '.join(others)}.",
+            retryable=False,
+        )
+    if connection.base_url is not None:
+        deployment = replace(deployment, base_url=connection.base_url)
+    return adapter.stream(deployment, request, connection)
 
 
-async def _openai_chat(
-    deployment: Deployment, request: ChatRequest, connection: Connection
-) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
-    from contextlib import aclosing
-
+def _openai_chat(deployment: Deployment, request: ChatRequest, connection: Connection) -> Events:
     from wattproof.resources.providers.openai_chat import stream_chat
 
-    events = stream_chat(
-        connection.client, deployment, request, api_key=connection.api_key, timeout_s=connection.timeout_s
-    )
-    async with aclosing(events):
-        async for event in events:
-            yield event
+    key, timeout_s = connection.api_key, connection.timeout_s
+    return stream_chat(connection.client, deployment, request, api_key=key, timeout_s=timeout_s)
 
 
-async def _embedded(
-    deployment: Deployment, request: ChatRequest, connection: Connection
-) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
+def _anthropic_messages(deployment: Deployment, request: ChatRequest, connection: Connection) -> Events:
+    from wattproof.resources.providers.anthropic_messages import stream_messages
+
+    key, timeout_s = connection.api_key, connection.timeout_s
+    return stream_messages(connection.client, deployment, request, api_key=key, timeout_s=timeout_s)
+
+
+def _openai_embeddings(deployment: Deployment, request: EmbeddingRequest, connection: Connection) -> Events:
+    from wattproof.resources.providers.embeddings import stream_embeddings
+
+    key, timeout_s = connection.api_key, connection.timeout_s
+    return stream_embeddings(connection.client, deployment, request, api_key=key, timeout_s=timeout_s)
+
+
+def _rerank(deployment: Deployment, request: RerankRequest, connection: Connection) -> Events:
+    from wattproof.resources.providers.rerank import stream_rerank
+
+    key, timeout_s = connection.api_key, connection.timeout_s
+    return stream_rerank(connection.client, deployment, request, api_key=key, timeout_s=timeout_s)
+
+
+async def _embedded(deployment: Deployment, request: ChatRequest, connection: Connection) -> Events:
     from contextlib import aclosing
 
     from wattproof.resources.providers.embedded import stream_embedded
@@ -84,4 +122,10 @@ async def _embedded(
             yield event
 
 
-ADAPTERS: Mapping[WireProtocol, Adapter] = {"openai-chat": _openai_chat, "embedded": _embedded}
+ADAPTERS: Mapping[WireProtocol, Adapter] = {
+    "openai-chat": Adapter(ChatRequest, _openai_chat),
+    "anthropic-messages": Adapter(ChatRequest, _anthropic_messages),
+    "openai-embeddings": Adapter(EmbeddingRequest, _openai_embeddings),
+    "rerank": Adapter(RerankRequest, _rerank),
+    "embedded": Adapter(ChatRequest, _embedded),
+}

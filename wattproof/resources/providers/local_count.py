@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from wattproof.methodology.quantity import Usage
-from wattproof.resources.providers.records import ChatRequest
+from wattproof.resources.providers.records import ChatRequest, EmbeddingRequest, UpstreamRequest
 
 __all__ = ["UTF8_BYTES_PER_TOKEN", "count_text", "usage_so_far"]
 
@@ -21,17 +21,28 @@ def count_text(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // UTF8_BYTES_PER_TOKEN)
 
 
-def usage_so_far(request: ChatRequest, answer: str, reasoning: str = "") -> Usage:
+def usage_so_far(request: UpstreamRequest, answer: str, reasoning: str = "") -> Usage:
     """The usage of a request that sent `request` and received `answer` (and `reasoning`), counted locally.
 
-    Text parts are counted message by message. Images, audio, tool definitions and the chat template are not.
+    Of a chat, text parts are counted message by message; images, audio, tool definitions and the chat template are not.
+    A reranker reads the query once with each document, so that is what is counted.
+
+    Source: Voyage AI, "Rerankers": tokens = query tokens x number of documents + document tokens.
     """
     thought = count_text(reasoning)
     return Usage(
-        input_tokens=sum(count_text(_text_of(message)) for message in request.messages),
+        input_tokens=_input_tokens(request),
         output_tokens=count_text(answer) + thought,
         reasoning_tokens=thought,
     )
+
+
+def _input_tokens(request: UpstreamRequest) -> int:
+    if isinstance(request, ChatRequest):
+        return sum(count_text(_text_of(message)) for message in request.messages)
+    if isinstance(request, EmbeddingRequest):
+        return sum(map(count_text, request.inputs))
+    return count_text(request.query) * len(request.documents) + sum(map(count_text, request.documents))
 
 
 def _text_of(message: Mapping[str, Any]) -> str:

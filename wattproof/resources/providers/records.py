@@ -21,6 +21,7 @@ __all__ = [
     "LocationEvidence",
     "Price",
     "RerankRequest",
+    "UpstreamRequest",
     "WireProtocol",
 ]
 
@@ -142,6 +143,9 @@ class RerankRequest:
     query: str
     documents: tuple[str, ...]
     top_n: int | None = None
+
+
+UpstreamRequest = ChatRequest | EmbeddingRequest | RerankRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@
 | timeout | the deadline passed | yes |
 | http_NNN | a status other than 200; 3xx too, because redirects are never followed | 408, 409, 425, 429, 5xx |
 | bad_content_type | 200 with something that is neither an event stream nor JSON | yes |
-| bad_json | an event or body that is not JSON, or not a chat completion | yes |
-| stream_error | the provider reported an error inside a 200 response | yes |
+| bad_json | an event or body that is not JSON, or not an answer of the protocol | yes |
+| stream_error | the provider reported an error inside a 200 response | unless its type is final |
 | cut_stream | the response ended before the answer did | yes |
 | too_large | more than the cap of bytes | no |
 | bad_usage | the answer is complete but its usage block is impossible | no |
-| bad_request | the request cannot be put on the wire | no |
+| bad_request | the request cannot be put on the wire, or the protocol does not serve it | no |
 | unavailable | the embedded model cannot start | no |
 
 "Retryable" is about the same deployment; another candidate may always be tried.
@@ -31,11 +31,22 @@ import httpx2
 
 from wattproof.methodology.errors import UpstreamError
 
-__all__ = ["http_failure", "quoted", "retry_after_s", "transport_failure"]
+__all__ = ["http_failure", "is_final", "quoted", "retry_after_s", "transport_failure"]
 
 _MAX_RETRY_AFTER_S = 86_400.0
 _MAX_QUOTED_CHARS = 160
 _RETRYABLE_4XX = frozenset({408, 409, 425, 429})
+# What a provider calls errors that asking again does not cure; `overloaded_error` and the like are not among them.
+_FINAL_ERRORS = frozenset(
+    {
+        "authentication_error",
+        "billing_error",
+        "invalid_request_error",
+        "not_found_error",
+        "permission_error",
+        "request_too_large",
+    }
+)
 
 
 def transport_failure(error: httpx2.TransportError, host: str, *, streaming: bool) -> UpstreamError:
@@ -67,6 +78,14 @@ def http_failure(status: int, headers: Mapping[str, str], body: bytes, host: str
         retryable=status >= 500 or status in _RETRYABLE_4XX,
         retry_after_s=waits,
     )
+
+
+def is_final(error_type: object) -> bool:
+    """Whether a provider's own type of error says that the same request would fail again.
+
+    Source: the error types of the OpenAI and Anthropic API references.
+    """
+    return isinstance(error_type, str) and error_type in _FINAL_ERRORS
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
