@@ -19,7 +19,7 @@ import httpx2
 
 from wattproof.server.simulate import wire
 
-__all__ = ["DAY_S", "FleetTransport", "Host", "Outage", "Profile", "Provider", "World", "suffer"]
+__all__ = ["DAY_S", "FleetTransport", "Host", "Outage", "Profile", "Provider", "World", "plain", "suffer"]
 
 DAY_S = 86_400.0
 _MINUTE_S = 60.0
@@ -128,7 +128,7 @@ class Provider:
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if await suffer(self.profile.outages, request, self.world):
-            return _plain(503, b"upstream connect error", "text/plain")
+            return plain(503, b"upstream connect error", "text/plain")
         if request.method == "GET" and request.url.path == "/v1/models":
             return _json(200, json.dumps({"object": "list", "data": [{"id": m} for m in self.profile.models]}).encode())
         spoken = wire.PATHS.get(request.url.path)
@@ -262,8 +262,10 @@ def _digest(wanted: wire.Asked) -> str:
 
 
 def _json(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
-    return _plain(status, body, "application/json", headers)
+    return plain(status, body, "application/json", headers)
 
 
-def _plain(status: int, body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
-    return httpx2.Response(status, headers={"content-type": media_type, **(headers or {})}, content=body)
+def plain(status: int, body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    """A whole answer, to be read from a stream as one from a socket is."""
+    told = {"content-type": media_type, "content-length": str(len(body)), **(headers or {})}
+    return httpx2.Response(status, headers=told, stream=httpx2.ByteStream(body))

@@ -17,7 +17,7 @@ import httpx2
 
 from wattproof.methodology.errors import UnknownZone
 from wattproof.methodology.zones import zone_average
-from wattproof.server.simulate.fleet import DAY_S, Outage, World, suffer
+from wattproof.server.simulate.fleet import DAY_S, Outage, World, plain, suffer
 from wattproof.server.simulate.grid_truth import HOUR_S, Curve, rfc3339
 
 __all__ = ["ElectricityMapsApi", "EnergyChartsApi", "GridProfile", "NesoApi"]
@@ -60,13 +60,13 @@ class _Api:
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if await suffer(self._profile.outages, request, self._world):
-            return _response(503, "<html><body><h1>503 Service Unavailable</h1></body></html>", "text/html")
+            return plain(503, b"<html><body><h1>503 Service Unavailable</h1></body></html>", "text/html")
         await self._world.wait(self._profile.latency_s)
         try:
             content = self._answer(request)
         except _Refused as refused:
-            return _response(refused.status, refused.body, refused.media_type)
-        return _response(200, json.dumps(content), "application/json")
+            return plain(refused.status, refused.body.encode(), refused.media_type)
+        return plain(200, json.dumps(content).encode(), "application/json")
 
     def _answer(self, request: httpx2.Request) -> object:
         raise NotImplementedError
@@ -252,7 +252,3 @@ def _span(start: str, end: str) -> tuple[float, float]:
 
 def _bad_request() -> _Refused:
     return _Refused(400, json.dumps({"error": {"code": "400 Bad Request", "message": "Please enter a valid path"}}))
-
-
-def _response(status: int, body: str, media_type: str) -> httpx2.Response:
-    return httpx2.Response(status, headers={"content-type": media_type}, content=body.encode())

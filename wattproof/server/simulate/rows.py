@@ -14,7 +14,16 @@ from wattproof.server.simulate.fleet import FleetTransport, Host, Outage, Profil
 from wattproof.server.simulate.grid_fleet import ElectricityMapsApi, EnergyChartsApi, GridProfile, NesoApi
 from wattproof.server.simulate.wire import Wire
 
-__all__ = ["ENVIRON", "GRID_URLS", "MODELS", "SimulatedProvider", "deployments", "fleet", "provider_rows"]
+__all__ = [
+    "ENVIRON",
+    "GRID_URLS",
+    "MODELS",
+    "SimulatedProvider",
+    "deployments",
+    "fleet",
+    "grid_profiles",
+    "provider_rows",
+]
 
 ENVIRON: Mapping[str, str] = {"SIMULATED_API_KEY": "simulated", "ELECTRICITYMAPS_TOKEN": "simulated"}
 """Keys that open nothing, for providers and grids that do not exist."""
@@ -134,6 +143,7 @@ def deployments(rows: tuple[SimulatedProvider, ...]) -> tuple[Deployment, ...]:
             price=Price(price_in, price_out, None, "USD", _SOURCE, "2026-11-01"),
             pue=row.pue,
             pue_source=None if row.pue is None else _SOURCE,
+            speed_tokens_per_s=row.profile.tokens_per_s,
             auth="x-api-key" if row.wire == "anthropic-messages" else "bearer",
         )
         for row in rows
@@ -141,12 +151,27 @@ def deployments(rows: tuple[SimulatedProvider, ...]) -> tuple[Deployment, ...]:
     )
 
 
+def grid_profiles(starts_at: float, length_s: float) -> Mapping[str, GridProfile]:
+    """How each grid API fares during the period: the first one is away for a while and lacks an hour now and then."""
+    away = Outage(starts_at + 0.5 * length_s, starts_at + 0.7 * length_s, "refused")
+    return {
+        "electricity-maps": GridProfile(latency_s=0.12, null_rate=0.03, outages=(away,)),
+        "energy-charts": GridProfile(latency_s=0.4, null_rate=0.02),
+        "neso": GridProfile(latency_s=0.2),
+    }
+
+
 def fleet(
-    rows: tuple[SimulatedProvider, ...], grid: GridProfile, world: World, *, starts_at: float, length_s: float
+    rows: tuple[SimulatedProvider, ...],
+    grids: Mapping[str, GridProfile],
+    world: World,
+    *,
+    starts_at: float,
+    length_s: float,
 ) -> FleetTransport:
     """Every invented host behind one transport."""
     hosts: dict[str, Host] = {row.profile.host: Provider(row.with_outages(starts_at, length_s), world) for row in rows}
     apis = {"electricity-maps": ElectricityMapsApi, "energy-charts": EnergyChartsApi, "neso": NesoApi}
-    for name, api in apis.items():
-        hosts[GRID_URLS[name].split("/")[2]] = api(grid, world)
+    for name, profile in grids.items():
+        hosts[GRID_URLS[name].split("/")[2]] = apis[name](profile, world)
     return FleetTransport(hosts)

@@ -13,7 +13,7 @@ __all__ = ["Arrival", "arrivals"]
 
 _HOUR_S = 3600.0
 _SHARES = (6, 3, 1)
-_WORDS = "simulated words that nobody wrote and that no model reads ".split()
+_WORDS = ["simulated", "words", "that", "nobody", "wrote", "and", "that", "no", "model", "reads"]
 
 
 @dataclass(frozen=True, slots=True)
