@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,11 +17,11 @@ from wattproof.methodology.quantity import Usage
 from wattproof.methodology.zones import zone_average
 from wattproof.resources.providers import (
     Deployment,
+    WireProtocol,
     deployments_for,
     key_for,
     load_catalogue,
     provider_rows,
-    to_usd_micros,
     unusable_reason,
 )
 
@@ -28,13 +29,13 @@ ROWS = load_catalogue()
 
 
 def row(provider: str, model: str) -> Deployment:
-    return next(d for d in ROWS if (d.provider, d.model) == (provider, model))
+    return next(d for d in ROWS if (d.provider, d.model, d.variant) == (provider, model, None))
 
 
 def test_rows_are_sorted_and_unique() -> None:
-    keys = [(d.provider, d.model) for d in ROWS]
+    keys = [(d.provider, d.model, d.variant or "") for d in ROWS]
     assert keys == sorted(set(keys))
-    assert len(keys) > 50
+    assert len({d.id for d in ROWS}) == len(ROWS) > 100
 
 
 @pytest.mark.parametrize("deployment", ROWS, ids=lambda d: d.id)
@@ -113,16 +114,11 @@ def test_why_a_deployment_cannot_run_is_said_in_words() -> None:
     assert unusable_reason(ovh, {"OVHCLOUD_API_KEY": "k\u00e91"}) == (
         "bad key: OVHCLOUD_API_KEY holds characters that no HTTP header can carry"
     )
-    claude = next(d for d in ROWS if d.provider == "anthropic")
-    assert unusable_reason(claude, {"ANTHROPIC_API_KEY": "k"}) == "protocol not supported yet: anthropic-messages"
-    embedding = row("nebius", "qwen3-embedding-8b")
-    assert unusable_reason(embedding, {"NEBIUS_API_KEY": "k"}) == "protocol not supported yet: openai-embeddings"
-
-
-def test_a_price_in_another_currency_is_unknown_in_dollars_without_a_sourced_rate() -> None:
-    assert to_usd_micros(278, "USD") == 278
-    assert to_usd_micros(278, "EUR") is None
-    assert to_usd_micros(278, None) is None
+    claude = row("anthropic", "claude-opus-4-8")
+    assert unusable_reason(claude, {"ANTHROPIC_API_KEY": "k"}) is None
+    assert unusable_reason(row("nebius", "qwen3-embedding-8b"), {"NEBIUS_API_KEY": "k"}) is None
+    strange = replace(ovh, protocol=cast("WireProtocol", "gopher"))
+    assert unusable_reason(strange, key) == "protocol not supported yet: gopher"
 
 
 def test_cost_is_rounded_up_to_the_micro_unit() -> None:

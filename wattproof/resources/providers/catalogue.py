@@ -1,32 +1,56 @@
 """The catalogue: which provider offers which model where, at what price. All of it is rows of data.
 
-A new provider, model or price is a row in `catalogue.json`; this file only turns rows into records.
+A new provider, model, price or region is a row in `catalogue.json` or `cloud_regions.json`; this file only turns rows
+into records. Rows of one's own come from `user_rows`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from wattproof.methodology.errors import UnknownModel, UnknownProvider
+from wattproof.methodology.errors import InvalidInput, UnknownModel, UnknownProvider
 from wattproof.methodology.models import find_model
+from wattproof.resources.providers.addresses import ADDRESS_FORM, address_of, joined
 from wattproof.resources.providers.records import Deployment, Price
+from wattproof.resources.providers.regions import cloud_regions, without_unsure_place
 
-__all__ = ["deployments_for", "key_for", "load_catalogue", "provider_rows", "unusable_reason"]
+if TYPE_CHECKING:
+    from wattproof.resources.providers.user_rows import UserRows
 
-# Protocols that have an adapter. The others serve estimates and dry runs only.
-_RUNNABLE = frozenset({"openai-chat", "embedded"})
+__all__ = [
+    "RUNNABLE_PROTOCOLS",
+    "catalogue_with",
+    "deployments_for",
+    "endpoint_for",
+    "key_for",
+    "load_catalogue",
+    "provider_rows",
+    "unusable_reason",
+]
+
+RUNNABLE_PROTOCOLS = frozenset({"openai-chat", "anthropic-messages", "openai-embeddings", "rerank", "embedded"})
+"""Protocols that an adapter speaks. Rows in any other serve estimates and dry runs only."""
 
 
 @functools.cache
 def load_catalogue() -> tuple[Deployment, ...]:
-    """Every bundled deployment, sorted by provider and model."""
+    """Every bundled deployment, sorted by provider, model and variant; the row without a variant comes first."""
     rows = _read_rows()["providers"]
-    found = [_deployment(provider, model) for provider in rows for model in provider["models"]]
-    return tuple(sorted(found, key=lambda d: (d.provider, d.model)))
+    found = [_deployment(row) for provider in rows for model in provider["models"] for row in _merged(provider, model)]
+    return tuple(sorted(found, key=_order))
+
+
+def catalogue_with(user_rows: UserRows, others: Iterable[Deployment] = ()) -> tuple[Deployment, ...]:
+    """The bundled rows, then `others` (this machine's), with a user's row in the place of any that has its id."""
+    own = {row.id: row for row in user_rows.deployments}
+    bundled = [row for row in load_catalogue() if row.id not in own]
+    return (*sorted([*bundled, *own.values()], key=_order), *(row for row in others if row.id not in own))
 
 
 def deployments_for(model: str, catalogue: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
@@ -63,6 +87,18 @@ def key_for(deployment: Deployment, environ: Mapping[str, str]) -> str | None:
     return None
 
 
+def endpoint_for(deployment: Deployment, environ: Mapping[str, str]) -> str:
+    """The base URL to call: the row's own, or the host that its variable names with the path of the row.
+
+    Raises:
+        InvalidInput: the variable is unset or holds no acceptable address.
+    """
+    url, problem = _endpoint(deployment, environ)
+    if url is None:
+        raise InvalidInput(str(deployment.base_url_env), problem, f"set it to {ADDRESS_FORM}")
+    return url
+
+
 def unusable_reason(
     deployment: Deployment,
     environ: Mapping[str, str],
@@ -74,12 +110,22 @@ def unusable_reason(
 
     `offline` forbids everything beyond this machine. `embedded_problem` says why the embedded model cannot start.
     """
-    if deployment.protocol not in _RUNNABLE:
+    if deployment.protocol not in RUNNABLE_PROTOCOLS:
         return f"protocol not supported yet: {deployment.protocol}"
     if deployment.protocol == "embedded":
         return embedded_problem
     if offline and not deployment.local:
         return "offline: WATTPROOF_OFFLINE forbids requests beyond this machine"
+    if deployment.base_url_env is not None:
+        if not environ.get(deployment.base_url_env, "").strip():
+            return f"no endpoint: set {deployment.base_url_env}"
+        url, problem = _endpoint(deployment, environ)
+        if url is None:
+            return f"bad endpoint: {deployment.base_url_env} {problem}"
+    return _key_problem(deployment, environ)
+
+
+def _key_problem(deployment: Deployment, environ: Mapping[str, str]) -> str | None:
     if not deployment.key_env:
         return None
     key = key_for(deployment, environ)
@@ -90,41 +136,104 @@ def unusable_reason(
     return None
 
 
+def _endpoint(deployment: Deployment, environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """The base URL, or None and what is wrong with the variable that should hold it."""
+    if deployment.base_url_env is None:
+        return deployment.base_url, ""
+    stated = environ.get(deployment.base_url_env, "").strip()
+    if not stated:
+        return None, "is not set"
+    parts, problem = address_of(stated)
+    if parts is None:
+        return None, problem
+    path = urlsplit(deployment.base_url).path
+    if parts.path.rstrip("/") not in {"", path}:
+        return None, f"holds a path; give the host alone, {path} is added"
+    return joined(parts, path), ""
+
+
 @functools.lru_cache(maxsize=1024)
 def _canonical(model: str) -> str:
     try:
         return find_model(model).id
     except UnknownModel:
-        # A local server may offer a model that no edition lists.
+        # A local server or a user's row may offer a model that no edition lists.
         return model
+
+
+def _order(row: Deployment) -> tuple[str, str, str]:
+    return row.provider, row.model, row.variant or ""
 
 
 def _read_rows() -> dict[str, Any]:
     return json.loads(files("wattproof.resources.providers").joinpath("catalogue.json").read_bytes())
 
 
-def _deployment(provider: dict[str, Any], model: dict[str, Any]) -> Deployment:
-    location = provider["location"]
-    return Deployment(
-        provider=provider["provider"],
-        model=model["model"],
-        native_model=model["native_model"],
-        base_url=provider["base_url"],
-        protocol=model.get("protocol", provider["protocol"]),
-        key_env=tuple(provider["key_env"]),
+def _merged(provider: dict[str, Any], model: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One flat row for the model itself and one for each of its variants; what is narrower goes first."""
+    if not model.get("only_variants", False):
+        yield {**provider, **model}
+    for variant, stated in model.get("variants", {}).items():
+        yield {**provider, **model, **provider["variants"][variant], **stated, "variant": variant}
+
+
+def _deployment(row: dict[str, Any]) -> Deployment:
+    location = row["location"]
+    found = Deployment(
+        provider=row["provider"],
+        model=row["model"],
+        native_model=row["native_model"],
+        base_url=row["base_url"],
+        protocol=row["protocol"],
+        key_env=tuple(row["key_env"]),
         zone=location["zone"],
         location_evidence=location["evidence"],
         location_source=location["source"],
         checked_at=location["checked_at"],
-        price=_price(model["price"]),
-        pue=provider.get("pue"),
-        pue_source=provider.get("pue_source"),
-        hardware=model.get("hardware"),
-        context_tokens=model["context_tokens"],
-        output_limit_field=provider.get("output_limit_field", "max_tokens"),
-        ask_stream_usage=provider.get("ask_stream_usage", True),
+        price=_price(row),
+        pue=row.get("pue"),
+        pue_source=row.get("pue_source"),
+        hardware=row.get("hardware"),
+        context_tokens=row["context_tokens"],
+        output_limit_field=row.get("output_limit_field", "max_tokens"),
+        ask_stream_usage=row.get("ask_stream_usage", True),
+        variant=row.get("variant"),
+        request_fields=row.get("request_fields", {}),
+        base_url_env=row.get("base_url_env"),
+        auth=row.get("auth", "bearer"),
+    )
+    return without_unsure_place(_in_region(found, row.get("cloud_region")))
+
+
+def _in_region(row: Deployment, name: str | None) -> Deployment:
+    if name is None:
+        return row
+    region = cloud_regions()[name]
+    return replace(
+        row,
+        cloud_region=name,
+        zone=region.zone,
+        location_evidence=region.evidence,
+        location_source=region.source,
+        checked_at=region.checked_at,
+        pue=region.pue,
+        pue_source=region.pue_source,
     )
 
 
-def _price(row: dict[str, Any] | None) -> Price | None:
-    return None if row is None else Price(**row)
+def _price(row: dict[str, Any]) -> Price | None:
+    """The row's price; a variant with a `price_ratio` multiplies every rate by it, rounded up."""
+    if row["price"] is None:
+        return None
+    price = Price(**row["price"])
+    if "price_ratio" not in row:
+        return price
+    times, over = row["price_ratio"]
+    cached = price.cached_input_micros_per_mtok
+    return replace(
+        price,
+        input_micros_per_mtok=-(-price.input_micros_per_mtok * times // over),
+        output_micros_per_mtok=-(-price.output_micros_per_mtok * times // over),
+        cached_input_micros_per_mtok=None if cached is None else -(-cached * times // over),
+        source=row["price_source"],
+    )

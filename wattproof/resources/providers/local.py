@@ -101,6 +101,7 @@ def _deployment(provider: str, base_url: str, name: str, environ: Mapping[str, s
         checked_at="",
         price=Price(0, 0, 0, "USD", "runs on this machine, no fee", ""),
         local=True,
+        origin="probed",
     )
 
 
