@@ -17,7 +17,6 @@ from wattproof.methodology.errors import (
     InvalidInput,
     LedgerError,
     RequestConflict,
-    RequestInFlight,
     RoutingError,
     UnknownModel,
 )
@@ -181,25 +180,6 @@ async def test_labels_are_not_part_of_the_body(bench: Bench) -> None:
     await bench.run()
     again = await bench.run(bench.request(tags=("other",), operation_id="op"))
     assert again.replayed
-
-
-async def test_the_same_id_at_the_same_time_runs_once(bench: Bench) -> None:
-    bench.provider.script("slow_headers")
-    outcomes: list[str] = []
-
-    async def one() -> None:
-        try:
-            outcomes.append("replayed" if (await bench.run()).replayed else "ran")
-        except RequestInFlight:
-            outcomes.append("in flight")
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(8):
-            tasks.start_soon(one)
-    assert outcomes.count("ran") == 1
-    assert len(bench.provider.received) == 1
-    assert await bench.entry_count() == 1
-    await bench.sound()
 
 
 async def test_many_runs_at_once_all_settle(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattproof.methodology.errors import RequestConflict
+from wattproof.methodology.errors import RequestConflict, RequestInFlight
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
@@ -90,6 +90,7 @@ def append(
 
     Raises:
         RequestConflict: its request_id has an entry already.
+        RequestInFlight: it comes without a try of its own, while another try of the request is made.
         InvalidInput: the payload cannot be signed.
     """
     settled = _already(transaction, draft, attempt_no)
@@ -132,6 +133,8 @@ def _already(transaction: Transaction, draft: EntryDraft, attempt_no: int | None
     sql = "SELECT seq, receipt_id, request_digest FROM entry WHERE log_id = ? AND request_id = ?"
     row = transaction.connection.execute(sql, (draft.log_id, draft.request_id)).fetchone()
     if row is None:
+        if attempt_no is None:
+            _require_nobody_runs(transaction, draft)
         return None
     seq, name, digest = row
     # Asked again after an unclear answer: this very try wrote the entry, and nothing is written twice.
@@ -141,6 +144,24 @@ def _already(transaction: Transaction, draft: EntryDraft, attempt_no: int | None
         f"request_id {draft.request_id!r} was settled before, as entry {seq} ({name}). "
         "An entry is never changed: record what was spent since as an adjustment, or use another request_id."
     )
+
+
+def _require_nobody_runs(transaction: Transaction, draft: EntryDraft) -> None:
+    """Tries that all failed are settled only while no other is made: its entry will count them too.
+
+    Raises:
+        RequestInFlight: one is.
+    """
+    sql = (
+        "SELECT attempt_no FROM attempt WHERE log_id = ? AND request_id = ? AND state = 'open' "
+        "AND lease_expires_at >= ?"
+    )
+    row = transaction.connection.execute(sql, (draft.log_id, draft.request_id, transaction.now_s)).fetchone()
+    if row is not None:
+        raise RequestInFlight(
+            f"request_id {draft.request_id!r} is running (attempt {row[0]}); that try will settle it, with what the "
+            "earlier ones spent. Wait, then ask again with the same request_id."
+        )
 
 
 def _ended(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> bool:

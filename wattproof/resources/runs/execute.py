@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from hashlib import sha256
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from wattproof.methodology.errors import Unavailable, UpstreamError, WattproofError
+from wattproof.methodology.errors import RequestInFlight, Unavailable, UpstreamError, WattproofError
 from wattproof.resources.providers import ChatDelta, ChatEnd, key_for
 from wattproof.resources.providers.adapters import Connection, stream
 from wattproof.resources.routing import Candidate, Policy, require_allowed
-from wattproof.resources.runs.body import request_bytes
-from wattproof.resources.runs.plan import effective_policy, plan
+from wattproof.resources.runs.ask import Ask
+from wattproof.resources.runs.plan import plan
 from wattproof.resources.runs.records import AttemptFailed, RunDeps, RunEvent, RunRequest, RunSettled
 from wattproof.resources.runs.replay import find_replay, replayed
 from wattproof.resources.runs.run import Run, failure_code
+from wattproof.resources.runs.turns import running_elsewhere, still_running
 
 __all__ = ["execute"]
 
 _LEAST_TIMEOUT_S = 0.05
+# How often to look whether another process is done with the same request.
+_FIRST_LOOK_S = 0.05
+_LONGEST_LOOK_S = 0.5
 
 Events = AsyncGenerator[ChatDelta | ChatEnd, None]
 
@@ -32,27 +35,51 @@ async def execute(request: RunRequest, policy: Policy, deps: RunDeps) -> AsyncGe
 
     The try is in the ledger before the call is made, and the entry with its receipt before `RunSettled` is yielded.
     A failed try is followed by another, on the same deployment or the next that the policy allows, within
-    `request.deadline_s`. Leaving early is a cancellation: iterate inside `contextlib.aclosing`, so that it is settled,
-    with the usage known so far and the status `cancelled`, before the caller goes on.
+    `request.deadline_s` and within what the policy lets all tries together spend. A request_id runs once at a time: a
+    second caller waits for the first and gets its replay; where the first leaves no entry, the second runs. Leaving
+    early is a cancellation: iterate inside `contextlib.aclosing`, so that it is settled, with the usage known so far
+    and the status `cancelled`, before the caller goes on.
 
     Raises:
         UnknownModel: no edition lists the model.
         RoutingError: no candidate satisfies the policy; nothing was spent or written.
         UpstreamError, Unavailable: every try failed; the reason of the last one.
         RequestConflict: the request_id was used with another body.
-        RequestInFlight: the same request_id is running now.
+        RequestInFlight: another caller still runs the same request_id at the deadline.
         LedgerError: the ledger cannot be written; raised before anything is spent, unless it broke during the run.
     """
-    policy = effective_policy(request, policy)
-    body = request_bytes(request, policy)
-    if request.request_id is not None:
-        replay = await find_replay(deps, request.request_id, sha256(body).digest())
+    ask = Ask.of(request, policy, deps)
+    turn = await deps.turns.take(deps.log_id, ask.request_id, ask.digest, ask.left_s)
+    with turn:
+        async with aclosing(_until_settled(ask)) as events:
+            async for event in events:
+                if isinstance(event, RunSettled):
+                    # Whoever waits need not wait for what our caller does with it.
+                    turn.give_back()
+                yield event
+
+
+async def _until_settled(ask: Ask) -> AsyncGenerator[RunEvent, None]:
+    """Run, or wait for the other process that does."""
+    while True:
+        replay = None if ask.request.request_id is None else await find_replay(ask.deps, ask.request_id, ask.digest)
         if replay is not None:
             yield replay
             return
-    planned = await plan(request, policy, deps)
+        try:
+            async with aclosing(_run(ask)) as events:
+                async for event in events:
+                    yield event
+        except RequestInFlight:
+            await _wait_for_another_process(ask)
+        else:
+            return
+
+
+async def _run(ask: Ask) -> AsyncGenerator[RunEvent, None]:
+    planned = await plan(ask.request, ask.policy, ask.deps)
     require_allowed(planned.decision)
-    run = Run.begin(request, body, planned, deps)
+    run = Run.begin(ask, planned)
     try:
         async with aclosing(_tries(run)) as events:
             async for event in events:
@@ -65,9 +92,27 @@ async def execute(request: RunRequest, policy: Policy, deps: RunDeps) -> AsyncGe
         await run.settle_interrupted("failed", "error")
 
 
+async def _wait_for_another_process(ask: Ask) -> None:
+    """Return once no try of the request runs any more: it was settled, failed, or its process died.
+
+    Raises:
+        RequestInFlight: it still runs at the deadline.
+    """
+    pause_s, deps = _FIRST_LOOK_S, ask.deps
+    while (left_s := ask.left_s()) > 0:
+        await anyio.sleep(min(pause_s, left_s))
+        tries = await deps.ledger.attempts(deps.log_id, ask.request_id)
+        if running_elsewhere(tries, deps.clock()) is None:
+            return
+        pause_s = min(1.5 * pause_s, _LONGEST_LOOK_S)
+    raise still_running(ask.request_id, "in another process")
+
+
 async def _tries(run: Run) -> AsyncGenerator[RunEvent, None]:
     order = run.plan.order
     for position, ranked in enumerate(order):
+        if not run.may_try(ranked.candidate):
+            continue
         async with aclosing(_tries_on(run, ranked.candidate, position + 1 < len(order))) as events:
             async for event in events:
                 yield event
@@ -149,7 +194,7 @@ def _pause_s(run: Run, error: UpstreamError | Unavailable, tried: int, others_le
     if isinstance(error, Unavailable) or not error.retryable or tried >= retry.tries_each:
         return None
     # Silence until the deadline, or a deliberate limit, is not cured by asking again at once.
-    if error.reason == "timeout":
+    if error.reason == "timeout" or not run.may_try(run.candidate):
         return None
     jitter = 0.5 + run.deps.random_bytes(1)[0] / 255
     pause_s = max(retry.pause_s * 2 ** (tried - 1) * jitter, error.retry_after_s or 0.0)
@@ -167,6 +212,7 @@ async def _ended(run: Run) -> WattproofError:
     words = [str(last)]
     if run.attempt_no > 1:
         words.append(f"It was the last of {run.attempt_no} tries.")
+    words += [f"Not tried: {each}." for each in run.held_back]
     if len(run.plan.order) < len(run.plan.decision.allowed):
         words.append("Candidates in other zones were not tried; allow_fallback_region=true permits them.")
     if settled is not None:

@@ -10,6 +10,7 @@ from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.providers import ChatDelta, ChatEnd, ChatRequest, Deployment, unusable_reason
 from wattproof.resources.routing import Decision, HealthBook
 from wattproof.resources.runs.answers import Answers
+from wattproof.resources.runs.turns import Turns
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,7 +35,7 @@ class RunRequest:
 
     `model` may carry a preset suffix (`gpt-oss-120b:eco`). `request_id` is the caller's: the same id with the same
     body is replayed and never spends again; None makes a new one. `deadline_s` bounds the whole run with all its
-    attempts.
+    attempts, and the time that it waits for another run of the same request.
 
     Raises:
         InvalidInput: a name is not short printable text, or a number is out of range. Everything that the ledger or a
@@ -104,6 +105,7 @@ class RunDeps:
     grid: Grid | None = None
     unusable: Callable[[Deployment], str | None] | None = None
     answers: Answers = field(default_factory=Answers)
+    turns: Turns = field(default_factory=Turns)
     health: HealthBook = field(default_factory=HealthBook)
     retry: Retry = Retry()
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from wattproof.methodology.errors import LedgerError, LedgerLocked, Unavailable, UpstreamError
+from wattproof.methodology.errors import LedgerError, LedgerLocked, RequestInFlight, Unavailable, UpstreamError
 from wattproof.methodology.quantity import Quantity, Usage
 from wattproof.resources.ledger.records import AttemptDraft, AttemptState, EntryStatus, Replay, Settled
 from wattproof.resources.providers import ChatEnd, usage_so_far
 from wattproof.resources.routing import Candidate
+from wattproof.resources.runs.ask import Ask
 from wattproof.resources.runs.entry import Entry, Outcome, build_entry
 from wattproof.resources.runs.plan import Plan, timestamp
 from wattproof.resources.runs.records import RunDeps, RunRequest, RunSettled
 from wattproof.resources.runs.shielded import shielded
+from wattproof.resources.runs.spending import over_limit
 from wattproof.resources.runs.tally import Share, Tally
 
-__all__ = ["Failure", "Run", "failure_code", "new_request_id"]
+__all__ = ["Failure", "Run", "failure_code"]
 
 # A lease outlives its deadline by this, so that a slow disk never makes a running attempt look abandoned.
 _LEASE_GRACE_S = 60.0
@@ -26,7 +27,6 @@ _LARGEST_RESERVE = 2**53
 _LOCKED_TRIES = 3
 _SALT_BYTES = 32
 _NONCE_BYTES = 16
-_REQUEST_ID_BYTES = 17
 
 Failure = UpstreamError | Unavailable
 """Why a try can fail without ending the run."""
@@ -38,7 +38,8 @@ class Run:
 
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
-    more may be written for this run.
+    more may be written for this run. `ends_at` is its deadline (monotonic); `held_back` says which tries were not made
+    because of what the earlier ones had spent.
     """
 
     request: RunRequest
@@ -47,6 +48,7 @@ class Run:
     body: bytes
     request_id: str
     started: float
+    ends_at: float
     occurred_at: str
     candidate: Candidate
     tally: Tally = field(default_factory=Tally)
@@ -58,17 +60,20 @@ class Run:
     end: ChatEnd | None = None
     over: bool = False
     last_error: Failure | None = None
+    held_back: list[str] = field(default_factory=list[str])
 
     @classmethod
-    def begin(cls, request: RunRequest, body: bytes, plan: Plan, deps: RunDeps) -> Run:
+    def begin(cls, ask: Ask, plan: Plan) -> Run:
         """A run that has written nothing yet."""
+        request, deps = ask.request, ask.deps
         return cls(
             request=request,
             deps=deps,
             plan=plan,
-            body=body,
-            request_id=request.request_id or new_request_id(deps.random_bytes(_REQUEST_ID_BYTES)),
+            body=ask.body,
+            request_id=ask.request_id,
             started=deps.monotonic(),
+            ends_at=ask.ends_at,
             occurred_at=timestamp(deps.clock()),
             candidate=plan.order[0].candidate,
         )
@@ -81,7 +86,14 @@ class Run:
     @property
     def left_s(self) -> float:
         """Seconds until the deadline of the whole run."""
-        return self.request.deadline_s - (self.deps.monotonic() - self.started)
+        return self.ends_at - self.deps.monotonic()
+
+    def may_try(self, candidate: Candidate) -> bool:
+        """Whether one more try there stays within what the policy allows the whole run; else it is noted."""
+        problem = over_limit(self.plan, self.tally, candidate)
+        if problem is not None:
+            self.held_back.append(f"{candidate.deployment.id} ({problem})")
+        return problem is None
 
     async def open_attempt(self, candidate: Candidate) -> Replay | None:
         """Record the next try, on `candidate`; a Replay when the request was settled meanwhile.
@@ -118,7 +130,11 @@ class Run:
         return settled
 
     async def settle_failed(self, error: Failure) -> RunSettled | None:
-        """Settle a run whose every try failed, if they spent anything; its entry has status `failed`."""
+        """Settle a run whose every try failed, if they spent anything; its entry has status `failed`.
+
+        Raises:
+            RequestInFlight: another process tries the same request by now; its entry will count these tries as well.
+        """
         self.over = not self.tally.shares
         if self.over:
             return None
@@ -131,7 +147,11 @@ class Run:
         if self.sent:
             self._account_for(self.end)
         if self.tally.shares:
-            return await self._settle(status, reason, None)
+            try:
+                return await self._settle(status, reason, None)
+            except RequestInFlight:
+                # Another process took the request over between two tries; its entry counts these as well.
+                return None
         self.over = True
         if self.is_open:
             await self._close("cancelled" if status == "cancelled" else "failed", reason, None)
@@ -262,8 +282,3 @@ def _reserved_nano(amount: Quantity | None) -> int | None:
 def failure_code(error: Failure) -> str:
     """The reason code of a failed try: what the provider's failure says, or `unavailable` on our side."""
     return error.reason if isinstance(error, UpstreamError) else "unavailable"
-
-
-def new_request_id(random: bytes) -> str:
-    """A request id for a caller who gave none: `q_` and 26 characters of base32 (130 bits)."""
-    return "q_" + base64.b32encode(random).decode("ascii").lower()[:26]
