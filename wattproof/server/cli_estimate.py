@@ -47,6 +47,7 @@ def estimate(
         str | None, typer.Option(help="A model to compare with: same tokens, same grid factor.")
     ] = None,
     boundary: Annotated[str | None, typer.Option(help="narrow or comprehensive.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="The newest grid reading instead of the annual one.")] = False,
     known: Annotated[
         Several, typer.Option(help="A fact about the deployment, such as batch=128 or pue=1.1; may be repeated.")
     ] = None,
@@ -75,6 +76,7 @@ def estimate(
         methods=_one_or_several(methods),
         baseline=baseline,
         boundary=boundary,
+        grid="live" if live else None,
         known=_facts(known),
         detail="full" if full else None,
     )

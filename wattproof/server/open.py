@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wattproof.server.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from wattproof.resources.grid import Grid
     from wattproof.resources.ledger import Ledger
     from wattproof.resources.providers.records import Deployment
     from wattproof.resources.runs import RunDeps
@@ -46,7 +47,7 @@ def serve_stdio(environ: Mapping[str, str]) -> None:
         sys.stderr.flush()
     from wattproof.server.app import build_server
 
-    build_server(partial(open_deps, settings)).run("stdio")
+    build_server(partial(open_deps, settings), settings.profiles).run("stdio")
 
 
 @asynccontextmanager
@@ -68,6 +69,7 @@ async def open_deps(
             deployments=_once(lambda: _deployments(settings, local_servers)),
             ledger=_once(lambda: _open_ledger(settings, stack)),
             runs=_once(lambda: _open_runs(settings, stack, deps)),
+            grid=_once(lambda: _open_grid(settings, stack)) if settings.live_grid and not settings.offline else None,
             default_zone=settings.zone,
             max_cost_usd=settings.max_cost_usd,
             offline=settings.offline,
@@ -128,15 +130,20 @@ async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
 
 
 async def _deployments(settings: Settings, local_servers: LocalServers | None) -> tuple[Deployment, ...]:
-    """The catalogue, the embedded model, and the model servers that answer on this machine."""
-    from wattproof.resources.providers import load_catalogue
+    """The catalogue with the user's own rows, the embedded model, and the model servers that answer on this machine.
+
+    Raises:
+        InvalidInput: providers.toml in the home has a mistake; the text says where.
+    """
+    from wattproof.resources.providers import catalogue_with, load_user_rows
     from wattproof.resources.providers.embedded import deployment
     from wattproof.resources.providers.local import LOCAL_SERVERS, probe_local
     from wattproof.resources.providers.transport import open_client
 
+    own = load_user_rows(settings.home / "providers.toml")
     async with open_client() as client:
         local = await probe_local(client, settings.environ, LOCAL_SERVERS if local_servers is None else local_servers)
-    return (*load_catalogue(), deployment(settings.zone), *local)
+    return catalogue_with(own, (deployment(settings.zone), *local))
 
 
 async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> RunDeps:
@@ -156,8 +163,26 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
         monotonic=time.monotonic,
         random_bytes=secrets.token_bytes,
         embedded=embedded.started,
+        grid=None if deps.grid is None else await deps.grid(),
         unusable=partial(_unusable, settings, deps.allow_keyed_runs),
     )
+
+
+async def _open_grid(settings: Settings, stack: AsyncExitStack) -> Grid:
+    """The desk for newest grid readings; its first look-up happens when a request asks for one."""
+    from wattproof.resources.grid import Grid, GridCache
+    from wattproof.resources.grid.sources import default_sources
+    from wattproof.resources.providers.transport import open_client
+
+    grid = Grid(
+        default_sources(settings.environ),
+        client=await stack.enter_async_context(open_client()),
+        environ=settings.environ,
+        clock=time.time,
+        cache=GridCache(settings.home / "grid.sqlite3"),
+    )
+    stack.push_async_callback(grid.aclose)
+    return grid
 
 
 def _unusable(settings: Settings, allow_keyed_runs: bool, deployment: Deployment) -> str | None:

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from wattproof.methodology.errors import InvalidInput, KeyUnusable, UnknownZone
 
@@ -27,8 +27,13 @@ CONFIG_KEYS: Mapping[str, str] = {
     "zone": "WATTPROOF_ZONE",
     "offline": "WATTPROOF_OFFLINE",
     "max_cost_usd": "WATTPROOF_MAX_COST_USD",
+    "grid": "WATTPROOF_GRID",
+    "profiles": "WATTPROOF_PROFILES",
 }
 """Each key of config.toml and the environment variable that overrides it."""
+
+PROFILES = ("ops",)
+"""Sets of tools beside the core, off unless named."""
 
 _ENVIRONMENT_ONLY = (
     "WATTPROOF_HOME",
@@ -42,13 +47,17 @@ class Settings:
     """Validated once, at start.
 
     `home` is absolute. `zone` is a bundled zone key for local models, or None. `max_cost_usd` is the ceiling of one run
-    in US dollars. `environ` is the environment with the secrets file under it and these settings written into it.
+    in US dollars. `live_grid` false: the annual edition only, for results that never change; no source is asked.
+    `profiles` are the sets of tools beside the core. `environ` is the environment with the secrets file under it and
+    these settings written into it.
     """
 
     home: Path
     zone: str | None = None
     offline: bool = False
     max_cost_usd: float = DEFAULT_MAX_COST_USD
+    live_grid: bool = True
+    profiles: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -76,12 +85,15 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     zone = _pick(environ, config, home, "zone", _zone)
     offline = _pick(environ, config, home, "offline", _flag) or False
     max_cost_usd = _pick(environ, config, home, "max_cost_usd", _amount)
+    live_grid = _pick(environ, config, home, "grid", _grid)
     effective = {"WATTPROOF_ZONE": zone or "", "WATTPROOF_OFFLINE": "1" if offline else ""}
     return Settings(
         home=home,
         zone=zone,
         offline=offline,
         max_cost_usd=DEFAULT_MAX_COST_USD if max_cost_usd is None else max_cost_usd,
+        live_grid=live_grid is not False,
+        profiles=_pick(environ, config, home, "profiles", _profiles) or (),
         environ={**_secrets(home / "secrets.toml"), **environ, **effective},
     )
 
@@ -172,6 +184,24 @@ def _flag(where: str, value: object) -> bool:
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
     raise InvalidInput(where, f"is {value!r}", "give 1 or 0 in the environment, true or false in config.toml")
+
+
+def _grid(where: str, value: object) -> bool:
+    if value in ("live", "annual"):
+        return value == "live"
+    raise InvalidInput(where, f"is {value!r}", 'give "live", or "annual" to ask no grid source')
+
+
+def _profiles(where: str, value: object) -> tuple[str, ...]:
+    names: list[Any] = value.replace(",", " ").split() if isinstance(value, str) else _as_list(value)
+    for name in names:
+        if name not in PROFILES:
+            raise InvalidInput(where, f"names {name!r}", f"known profiles: {', '.join(PROFILES)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _as_list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 def _amount(where: str, value: object) -> float:

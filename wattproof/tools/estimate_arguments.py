@@ -87,8 +87,9 @@ class EstimateArgs(Arguments):
     output_tokens: Annotated[_Tokens | None, Field(description="Reasoning included; absent: assumed")] = None
     cached_input_tokens: Annotated[_Tokens | None, Field(description="Part of input")] = None
     reasoning_tokens: Annotated[_Tokens | None, Field(description="Part of output")] = None
-    provider: Annotated[_OneOrSeveral | None, Field(description="E.g. ovhcloud, or several")] = None
-    zone: Annotated[str | None, Field(max_length=40, description="Grid zone of the data centre, e.g. FR")] = None
+    provider: Annotated[_OneOrSeveral | None, Field(description="E.g. ovhcloud")] = None
+    zone: Annotated[str | None, Field(max_length=40, description="Grid zone, e.g. FR")] = None
+    grid: Annotated[Literal["annual", "live"] | None, Field(description="live: newest reading")] = None
     workload: Annotated[_Workload | None, Field(description="Default chat")] = None
     batch_api: Annotated[bool | None, Field(description="Provider's offline batch")] = None
     methods: Annotated[_OneOrSeveral | None, Field(description="Method ids, or all")] = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from wattproof.methodology.errors import InvalidInput, NotDefined
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from wattproof.tools.deps import Deps
     from wattproof.tools.estimate_arguments import EstimateArgs
 
-__all__ = ["MAX_CASES", "Asked", "Case", "asked_for", "cases_of", "estimated"]
+__all__ = ["MAX_CASES", "Asked", "Case", "asked_for", "cases_of", "estimated", "with_newest"]
 
 MAX_CASES = 60
 
@@ -27,7 +28,10 @@ _NO_OUTPUT = frozenset({Workload.EMBEDDING, Workload.RERANK})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as the caller described it. `prior` is set where nobody stated the length of the answer."""
+    """One request as the caller described it. `prior` is set where nobody stated the length of the answer.
+
+    `newest` are grid readings by zone, where live ones were asked for.
+    """
 
     usage: Usage
     workload: Workload
@@ -38,6 +42,7 @@ class Asked:
     default_zone: str | None
     prior: OutputPrior | None
     text_counted: bool
+    newest: Mapping[str, Reading] = field(default_factory=dict[str, "Reading"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def estimated(case: Case, asked: Asked, reading: Reading | None = None) -> Estim
     found = estimate(
         case.model,
         asked.usage,
-        reading or reading_for(zone, provider, asked.now),
+        reading or asked.newest.get((zone or "").upper()) or reading_for(zone, provider, asked.now),
         deployment=case.deployment,
         method_id=case.method_id,
         boundary=asked.boundary,
@@ -132,6 +137,22 @@ def estimated(case: Case, asked: Asked, reading: Reading | None = None) -> Estim
     if asked.text_counted:
         found = replace(found, assumed=(*found.assumed, "input_tokens"))
     return found if asked.prior is None else widened(found, asked.prior)
+
+
+async def with_newest(asked: Asked, cases: Iterable[Case], deps: Deps) -> Asked:
+    """`asked` with the newest grid reading of every place that the cases name; the annual one where there is none.
+
+    Raises:
+        UnknownZone: no edition lists a zone.
+    """
+    if deps.grid is None:
+        return asked
+    from wattproof.methodology.zones import zone_average
+    from wattproof.resources.grid import Place
+
+    zones = {zone_average(zone).zone for case in cases if (zone := _place(case, asked)[0]) is not None}
+    found = await (await deps.grid()).readings([Place(zone) for zone in sorted(zones)], asked.now)
+    return replace(asked, newest={place.zone: reading for place, reading in found.items()})
 
 
 def _usage(args: EstimateArgs, expected_output: int) -> Usage:

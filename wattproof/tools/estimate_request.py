@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wattproof.methodology.errors import InvalidInput, NotDefined
 from wattproof.tools.compared import Compared, compared
 from wattproof.tools.estimate_arguments import EstimateArgs
-from wattproof.tools.estimate_cases import Asked, Case, asked_for, cases_of, estimated
+from wattproof.tools.estimate_cases import Asked, Case, asked_for, cases_of, estimated, with_newest
 from wattproof.tools.estimate_result import EstimateResult, brief_of_one, result_of_one
 from wattproof.tools.estimate_rows import EstimateRows, Row, brief_of_rows, result_of_rows
 
@@ -23,7 +23,7 @@ async def estimate_request(args: EstimateArgs, deps: Deps) -> EstimateResult | E
     """Estimate one request with the interval that the method publishes; several models or methods give rows.
 
     The place is the caller's zone, else the deployment's, else `unknown:<provider>` with the mixture of all bundled
-    zones. Nothing is sent anywhere.
+    zones. The request is sent nowhere; with `grid: live` the grid sources are asked about the place.
 
     Raises:
         UnknownModel, UnknownZone, UnknownMethod, UnknownProvider: no edition lists the name.
@@ -32,6 +32,8 @@ async def estimate_request(args: EstimateArgs, deps: Deps) -> EstimateResult | E
     """
     asked = asked_for(args, deps)
     cases = await cases_of(args, deps)
+    if args.grid == "live":
+        asked = await with_newest(asked, cases, deps)
     if len(cases) == 1:
         return await _one(cases[0], asked, args, deps)
     rows = [await _row(case, asked, args, deps) for case in cases]
@@ -48,7 +50,10 @@ async def estimate_one(args: EstimateArgs, deps: Deps) -> EstimateResult:
     if more:
         problem = f"gives {1 + len(more)} estimates with its providers and methods"
         raise InvalidInput("model", problem, "name one of each")
-    return await _one(case, asked_for(args, deps), args, deps)
+    asked = asked_for(args, deps)
+    if args.grid == "live":
+        asked = await with_newest(asked, (case,), deps)
+    return await _one(case, asked, args, deps)
 
 
 def brief(result: EstimateResult | EstimateRows) -> str:

@@ -24,6 +24,7 @@ from wattproof.resources.ledger.records import (
     EntryPage,
     FsckReport,
     Opened,
+    RecentRuns,
     Replay,
     Settled,
     Summary,
@@ -171,6 +172,10 @@ class Ledger:
             InvalidInput: `since`, `until` or `group_by` is not understood.
         """
         return await self._read(summarize, query)
+
+    async def recent(self, log_id: str, since: str) -> tuple[RecentRuns, ...]:
+        """Runs by deployment since `since` (RFC 3339 UTC)."""
+        return await self._read(queries.recent, log_id, since)
 
     async def logs(self) -> tuple[str, ...]:
         """The ids of all logs, sorted."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.ledger.records import EntryPage, Settled
+from wattproof.resources.ledger.records import EntryPage, RecentRuns, Settled
 from wattproof.resources.ledger.rows import SELECT_ENTRY, from_row
 from wattproof.resources.receipts import Frontier, InclusionProof, inclusion_proof, leaf_hash, subtree_from_leaves
 
-__all__ = ["find", "head", "inclusion", "jws_of", "logs", "page"]
+__all__ = ["find", "head", "inclusion", "jws_of", "logs", "page", "recent"]
 
 _LONGEST_PAGE = 500
 # The columns that name one entry of a log.
@@ -50,6 +52,24 @@ def page(
     ).fetchall()
     entries = tuple(from_row(row) for row in rows[:limit])
     return EntryPage(entries, entries[-1].seq if len(rows) > limit else None)
+
+
+def recent(connection: sqlite3.Connection, log_id: str, since: str) -> tuple[RecentRuns, ...]:
+    """Runs by deployment since `since` (RFC 3339 UTC)."""
+    sql = (
+        "SELECT deployment, status, latency_ms FROM entry "
+        "WHERE log_id = ? AND occurred_at >= ? AND kind = 'inference' ORDER BY deployment, latency_ms"
+    )
+    by_deployment: dict[str, list[tuple[str, int | None]]] = {}
+    for deployment, status, latency_ms in connection.execute(sql, (log_id, since)):
+        by_deployment.setdefault(deployment, []).append((status, latency_ms))
+    return tuple(_recent_runs(deployment, runs) for deployment, runs in by_deployment.items())
+
+
+def _recent_runs(deployment: str, runs: list[tuple[str, int | None]]) -> RecentRuns:
+    latencies = [ms for status, ms in runs if status == "completed" and ms is not None]
+    failed = sum(status == "failed" for status, _ in runs)
+    return RecentRuns(deployment, len(runs), failed, round(median(latencies)) if latencies else None)
 
 
 def logs(connection: sqlite3.Connection) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ __all__ = [
     "Finding",
     "FsckReport",
     "Opened",
+    "RecentRuns",
     "Replay",
     "Settled",
     "Summary",
@@ -147,6 +148,16 @@ class EntryDraft:
     provider_request_id: str | None = None
     synthetic: bool = False
     decision_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecentRuns:
+    """What the log says of one deployment's runs in a period; `latency_ms` is the median of the completed ones."""
+
+    deployment: str
+    runs: int
+    failed: int
+    latency_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
