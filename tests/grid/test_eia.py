@@ -87,7 +87,7 @@ async def test_the_newest_hour_is_the_mean_of_the_factors_and_labelled_productio
     assert observation.value_gco2e_per_kwh == pytest.approx((700 * 24 + 1100 * 12 + 150 * 11 + 50 * 490) / 2000)
     assert (observation.zone, observation.basis, observation.factor_scope) == ("US-NW-BPAT", "average", "lifecycle")
     assert (observation.accounting, observation.evidence) == ("production", "estimated")
-    assert (observation.source, observation.licence) == ("eia-930 + IPCC 2014 factors", "public domain (US EIA)")
+    assert (observation.source, observation.licence) == ("eia-930+ipcc-2014", "public domain (US EIA)")
     assert observation.renewable_ratio_bps == 4250
     assert observation.carbon_free_ratio_bps == 9750
 

@@ -115,7 +115,7 @@ async def test_the_newest_quarter_is_the_mean_of_the_factors_and_labelled_produc
     assert (observation.starts_at, observation.step_s) == (START + 7 * QUARTER, QUARTER)
     assert (observation.zone, observation.basis, observation.factor_scope) == ("FI", "average", "lifecycle")
     assert (observation.accounting, observation.evidence) == ("production", "estimated")
-    assert observation.source == "entsoe-a75 + IPCC 2014 factors"
+    assert observation.source == Entsoe.name == "entsoe-a75+ipcc-2014"
     assert observation.renewable_ratio_bps == round(10_000 * 1900 / 4800)
     assert observation.carbon_free_ratio_bps == round(10_000 * 4700 / 4800)
     assert reading_at(observation, NOW).temporal_match == "fresh"

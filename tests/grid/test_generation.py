@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from wattproof.methodology.errors import GridUnavailable
 from wattproof.methodology.zones import all_zones
+from wattproof.resources.grid.eia import Eia
+from wattproof.resources.grid.entsoe import Entsoe
 from wattproof.resources.grid.generation import Generation, factors, mix_intensity, read_table
+from wattproof.resources.grid.sources import SOURCES
 
 WITH_FACTOR = sorted(fuel for fuel, factor in factors().items() if factor.gco2e_per_kwh is not None)
 HOUR = 3600
@@ -22,7 +25,7 @@ MIXES = st.dictionaries(
 
 def generation(by_interval: Mapping[int, Mapping[str, float]], *, received_at: int = 100 * HOUR) -> Generation:
     fuels = {"WND": "wind", "NG": "gas", "COL": "coal", "BAT": "storage", "OTH": "unknown"}
-    return Generation("US-CAL-CISO", HOUR, received_at, by_interval, fuels, "test + IPCC 2014 factors", "test")
+    return Generation("US-CAL-CISO", HOUR, received_at, by_interval, fuels, "test+ipcc-2014", "test")
 
 
 def refused(energy_mwh: dict[str, list[float]]) -> str:
@@ -121,7 +124,7 @@ def test_the_newest_interval_is_taken_and_labelled_for_what_it_is() -> None:
     assert (observation.basis, observation.factor_scope) == ("average", "lifecycle")
     assert (observation.accounting, observation.evidence) == ("production", "estimated")
     assert observation.renewable_ratio_bps == 5000
-    assert observation.source == "test + IPCC 2014 factors"
+    assert observation.source == "test+ipcc-2014"
 
 
 def test_an_interval_whose_gas_is_still_missing_is_not_taken() -> None:
@@ -190,6 +193,12 @@ def test_every_row_of_a_table_is_a_bundled_zone_with_a_code_of_its_own(table: st
 )
 def test_every_production_type_is_a_fuel_or_storage(table: str, field: str) -> None:
     assert set(read_table(table)[field].values()) <= {*factors(), "storage"}
+
+
+@pytest.mark.parametrize("source", [Entsoe, Eia])
+def test_a_computed_source_names_its_factors_and_is_listed_under_that_name(source: type[Entsoe | Eia]) -> None:
+    assert source.name.endswith("+" + read_table("generation_factors.json")["name"])
+    assert source.name in {row.name for row in SOURCES}
 
 
 def test_an_eia_respondent_is_the_end_of_its_zone_key() -> None:

@@ -103,7 +103,7 @@ async def test_the_newest_point_that_has_begun_is_marginal_and_in_grams_per_kwh(
         factor_scope="direct",
         accounting="production",
         evidence="forecast",
-        source="watttime co2_moer",
+        source="watttime",
         licence="WattTime, proprietary API terms",
     )
 

@@ -21,7 +21,7 @@ from typing import Literal
 
 from wattproof.methodology.errors import GridUnavailable
 from wattproof.resources.grid.fields import mapping, number, sequence, unix_seconds
-from wattproof.resources.grid.generation import Generation, factors_name, read_table
+from wattproof.resources.grid.generation import Generation, read_table
 from wattproof.resources.grid.http import fetch, refusal, require_json
 from wattproof.resources.grid.keys import keep_queries_out_of_logs, key_of
 from wattproof.resources.grid.observation import GridConnection, Observation, Place
@@ -37,8 +37,9 @@ _MOST_ROWS = 5000
 class Eia:
     """Generation by energy source from EIA-930, made an intensity with published lifecycle factors."""
 
-    name = "eia"
-    title = "US EIA Hourly Electric Grid Monitor"
+    # Names the factors too: with others it would be another source, not comparable with this one.
+    name = "eia-930+ipcc-2014"
+    title = "US EIA generation with IPCC 2014 factors"
     key_env: tuple[str, ...] = (_VARIABLE,)
     basis: Literal["average", "marginal"] = "average"
     factor_scope: Literal["lifecycle", "direct"] = "lifecycle"
@@ -100,7 +101,7 @@ class Eia:
             received_at=int(connection.now_s),
             by_interval=generation_by_source(require_json(answer), respondent),
             fuels=read_table("eia_respondents.json")["energy_sources"],
-            source=f"eia-930 + {factors_name()}",
+            source=self.name,
             licence="public domain (US EIA)",
         )
 

@@ -23,7 +23,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from wattproof.methodology.errors import GridUnavailable
 from wattproof.resources.grid.fields import number, unix_seconds
-from wattproof.resources.grid.generation import Generation, factors_name, read_table
+from wattproof.resources.grid.generation import Generation, read_table
 from wattproof.resources.grid.http import Answer, fetch, quoted, refusal, require_text
 from wattproof.resources.grid.keys import keep_queries_out_of_logs, key_of
 from wattproof.resources.grid.observation import GridConnection, Observation, Place
@@ -45,8 +45,9 @@ _DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 class Entsoe:
     """Generation per type from ENTSO-E, made an intensity with published lifecycle factors."""
 
-    name = "entsoe"
-    title = "ENTSO-E Transparency Platform"
+    # Names the factors too: with others it would be another source, not comparable with this one.
+    name = "entsoe-a75+ipcc-2014"
+    title = "ENTSO-E generation with IPCC 2014 factors"
     key_env: tuple[str, ...] = (_VARIABLE,)
     basis: Literal["average", "marginal"] = "average"
     factor_scope: Literal["lifecycle", "direct"] = "lifecycle"
@@ -106,7 +107,7 @@ class Entsoe:
             received_at=int(connection.now_s),
             by_interval=by_interval,
             fuels=read_table("entsoe_areas.json")["production_types"],
-            source=f"entsoe-a75 + {factors_name()}",
+            source=self.name,
             licence=_LICENCE,
         )
 

@@ -17,7 +17,7 @@ from typing import Any
 from wattproof.methodology.errors import GridUnavailable
 from wattproof.resources.grid.observation import Observation
 
-__all__ = ["STORAGE", "Factor", "Generation", "MixIntensity", "factors", "factors_name", "mix_intensity", "read_table"]
+__all__ = ["STORAGE", "Factor", "Generation", "MixIntensity", "factors", "mix_intensity", "read_table"]
 
 STORAGE = "storage"
 _UNKNOWN = "unknown"
@@ -177,11 +177,6 @@ def factors() -> Mapping[str, Factor]:
     return {
         fuel: Factor(fuel, row["gco2e_per_kwh"], row["renewable"], row["carbon_free"]) for fuel, row in rows.items()
     }
-
-
-def factors_name() -> str:
-    """What a computed value's source says of its factors, so that two factor sets never look alike."""
-    return read_table("generation_factors.json")["name"]
 
 
 @cache

@@ -23,8 +23,8 @@ class SourceRow:
 
 SOURCES = (
     SourceRow("electricity-maps", "electricity_maps", "ElectricityMaps", ("ELECTRICITYMAPS_TOKEN",)),
-    SourceRow("entsoe", "entsoe", "Entsoe", ("ENTSOE_TOKEN",)),
-    SourceRow("eia", "eia", "Eia", ("EIA_API_KEY",)),
+    SourceRow("entsoe-a75+ipcc-2014", "entsoe", "Entsoe", ("ENTSOE_TOKEN",)),
+    SourceRow("eia-930+ipcc-2014", "eia", "Eia", ("EIA_API_KEY",)),
     SourceRow("watttime", "watttime", "WattTime", ("WATTTIME_USER", "WATTTIME_PASSWORD")),
     SourceRow("energy-charts", "energy_charts", "EnergyCharts"),
     SourceRow("neso", "neso", "Neso"),

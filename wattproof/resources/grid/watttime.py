@@ -201,7 +201,7 @@ def _observation(
         factor_scope="direct",
         accounting="production",
         evidence="estimated" if is_first else "forecast",
-        source=f"{WattTime.name} {_SIGNAL}",
+        source=WattTime.name,
         licence="WattTime, proprietary API terms",
     )
 
