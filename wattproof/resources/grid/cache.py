@@ -106,10 +106,12 @@ class GridCache:
             if self._path is None:
                 return otherwise
             try:
-                return work(*arguments)
+                done = work(*arguments)
             except (sqlite3.Error, OSError, ValueError, TypeError, GridUnavailable) as error:
                 self._note(error)
                 return otherwise
+            self.note = None
+            return done
 
     def _note(self, error: Exception) -> None:
         import sqlite3
