@@ -60,8 +60,9 @@ def test_a_bedrock_row_runs_where_its_host_says() -> None:
     rows = [row for row in ROWS.values() if row.provider == "bedrock"]
     assert {row.variant for row in rows} >= {"eu-north-1", "eu-central-1", "eu-west-1", "us-east-1", "us-west-2"}
     for row in rows:
-        assert row.cloud_region == region_of_host(row.base_url.split("/")[2]) == f"aws/{row.variant}"
-        assert row.zone == cloud_regions()[row.cloud_region].zone
+        region = f"aws/{row.variant}"
+        assert row.cloud_region == region_of_host(row.base_url.split("/")[2]) == region
+        assert row.zone == cloud_regions()[region].zone
         assert row.key_env == ("AWS_BEARER_TOKEN_BEDROCK",)
         assert cross_region_reason(row.native_model) is None
     stockholm = ROWS["bedrock/gpt-oss-120b@eu-north-1"]
