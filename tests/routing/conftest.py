@@ -53,6 +53,11 @@ def build_candidate(
     renewable_bps: int | None = 2700,
     health: Health | None = None,
     unusable: str | None = None,
+    context: int | None = 131_072,
+    quality: float | None = None,
+    variant: str | None = None,
+    unused: Reading | None = None,
+    stale: tuple[str, ...] = (),
 ) -> Candidate:
     known = zone is not None
     annual = build_reading(
@@ -61,6 +66,8 @@ def build_candidate(
         sigma_ln=sigma_grid,
         evidence="annual" if known else "mixture",
         renewable_ratio_bps=renewable_bps if known else None,
+        low_gco2e_per_kwh=None if known else 29.55,
+        high_gco2e_per_kwh=None if known else 699.45,
     )
     grams = energy_wh * value / 1000
     return Candidate(
@@ -77,6 +84,9 @@ def build_candidate(
             checked_at="2026-11-01",
             pue=pue,
             speed_tokens_per_s=speed,
+            context_tokens=context,
+            quality=quality,
+            variant=variant,
         ),
         ceiling_reading=newest or annual,
         annual_reading=annual,
@@ -88,6 +98,8 @@ def build_candidate(
         unusable=unusable,
         usd_per_mtok=usd_per_mtok,
         reference_energy_wh=0.06,
+        unused_reading=unused,
+        stale=stale,
     )
 
 

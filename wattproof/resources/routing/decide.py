@@ -7,12 +7,19 @@ stays the accounting reading; the survivors are ranked on one source that covers
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from wattproof.methodology.errors import RoutingError
 from wattproof.methodology.quantity import Usage
-from wattproof.resources.routing.limits import Request, expected_latency_ms, in_zones, violations
+from wattproof.resources.grid.reading import Reading
+from wattproof.resources.routing.limits import (
+    Request,
+    active_tests,
+    expected_latency_ms,
+    in_zones,
+    violations,
+)
 from wattproof.resources.routing.records import (
     PRESETS,
     Candidate,
@@ -21,18 +28,13 @@ from wattproof.resources.routing.records import (
     Policy,
     Preset,
     Ranked,
-    Relaxation,
     Weights,
 )
+from wattproof.resources.routing.relax import LOOSER_DOWN, advice, relaxations
 from wattproof.resources.routing.scales import SCALES, Scales
 from wattproof.resources.routing.score import Scored, common_basis, score
 
 __all__ = ["decide", "excluded_counts", "parse_model", "require_allowed"]
-
-# Limits that a smaller number makes looser; all others loosen upwards.
-_LOOSER_DOWN = frozenset({"min_renewable_bps"})
-# What is not a limit of the policy cannot be removed, only waited out or configured.
-_NOT_REMOVABLE = frozenset({"usable", "cooldown"})
 
 
 def parse_model(spec: str) -> tuple[str, Preset | None]:
@@ -51,32 +53,53 @@ def decide(
     *,
     now: str,
     dry_run: bool,
+    incumbent: str | None = None,
+    weights: Weights | None = None,
     scales: Scales = SCALES,
 ) -> Decision:
     """Rank `candidates` for one request under `policy`.
 
     `usage` holds the expected tokens (`output_tokens` at its limit); `now` is RFC 3339. In a dry run a candidate that
-    cannot be called now (no key, cooling down) stays in and carries a flag. Nothing is raised when every candidate is
-    excluded: see `require_allowed`.
+    cannot be called now (no key, cooling down) stays in and carries a flag. `weights` replace those of the policy's
+    preset. Nothing is raised when every candidate is excluded: see `require_allowed`.
+
+    `incumbent` is the id of the deployment that served the last request of this kind. It stays first unless the total
+    of another is above its own by more than the scales' `hysteresis`, or a limit excludes it: equals do not take turns.
+    That keeps one process from flapping. It does not keep many of them, which all see the same reading, from moving to
+    the same place at once: against such a herd work the band inside which carbon does not count, and the provider's
+    own limits (a 429 cools a deployment down here). There is no random choice, because a decision must be repeatable.
     """
-    request = Request(policy, usage.output_tokens, datetime.fromisoformat(now).timestamp(), dry_run)
-    judged = [(candidate, violations(candidate, request)) for candidate in candidates]
-    allowed = [candidate for candidate, limits in judged if not limits]
+    weights = weights or PRESETS[policy.preset]
+    request = Request(policy, usage, datetime.fromisoformat(now).timestamp(), dry_run)
+    tests = active_tests(request)
+    allowed: list[Candidate] = []
+    excluded: list[tuple[Candidate, tuple[Limit, ...]]] = []
+    for candidate in candidates:
+        limits = violations(candidate, request, tests)
+        if limits:
+            excluded.append((candidate, limits))
+        else:
+            allowed.append(candidate)
+    excluded.sort(key=_nearness)
     basis = common_basis(allowed)
-    scored = sorted(score(allowed, basis, PRESETS[policy.preset], scales), key=lambda s: _order(s, policy))
-    excluded = sorted(((c, v) for c, v in judged if v), key=_nearness)
+    scored = sorted(score(allowed, basis, weights, scales), key=lambda s: _order(s, policy))
+    kept = _keep_incumbent(scored, incumbent, policy, scales)
     return Decision(
         policy=policy,
         usage=usage,
         decided_at=now,
         ranked=(
-            *(_allowed(s, request) for s in scored),
-            *(Ranked(c, None, (), _flags(c, request), limits) for c, limits in excluded),
+            *[_allowed(s, request) for s in scored],
+            *[Ranked(c, None, (), _flags(c, request), limits) for c, limits in excluded],
         ),
-        decided_by=_decided_by(scored, policy, PRESETS[policy.preset]),
+        decided_by="incumbent" if kept else _decided_by(scored, policy, weights),
         ranking_source=basis.source,
         forced_annual_by=basis.forced_by,
-        relax=_relaxations(excluded),
+        relax=relaxations(excluded),
+        weights=weights,
+        dry_run=dry_run,
+        scales=scales.edition,
+        incumbent=incumbent,
     )
 
 
@@ -86,8 +109,8 @@ def require_allowed(decision: Decision) -> Ranked:
     Raises:
         RoutingError: every candidate is excluded; the text names the nearest one and what would admit it.
     """
-    if decision.allowed:
-        return decision.allowed[0]
+    if decision.ranked and not decision.ranked[0].excluded_by:
+        return decision.ranked[0]
     if not decision.ranked:
         raise RoutingError(
             "No provider in the catalogue serves this model. The providers resource lists what is served."
@@ -99,7 +122,7 @@ def require_allowed(decision: Decision) -> Ranked:
     parts = [
         f"No deployment of {deployment.model!r} passes every limit ({counted}). Nearest: {deployment.id}: {reasons}.",
     ]
-    parts += [f"{_advice(r)} admits {', '.join(r.admits)}." for r in decision.relax[:3]]
+    parts += [f"{advice(r)} admits {', '.join(r.admits)}." for r in decision.relax[:3]]
     if not decision.relax:
         parts.append("No single change admits one; loosen several limits or add a provider.")
     raise RoutingError(" ".join(parts))
@@ -116,12 +139,28 @@ def _order(scored: Scored, policy: Policy) -> tuple[bool, float, str]:
     return _is_fallback(scored.candidate, policy), -round(scored.total, 9), scored.candidate.deployment.id
 
 
+def _keep_incumbent(scored: list[Scored], incumbent: str | None, policy: Policy, scales: Scales) -> bool:
+    """Move the incumbent to the front where the first is not clearly better; whether that changed anything."""
+    if incumbent is None or not scored:
+        return False
+    place = next((i for i, s in enumerate(scored) if s.candidate.deployment.id == incumbent), 0)
+    if place == 0:
+        return False
+    first, holder = scored[0], scored[place]
+    if _is_fallback(first.candidate, policy) != _is_fallback(holder.candidate, policy):
+        return False
+    if round(first.total, 9) > round(holder.total * (1.0 + scales.hysteresis), 9):
+        return False
+    scored.insert(0, scored.pop(place))
+    return True
+
+
 def _nearness(pair: tuple[Candidate, tuple[Limit, ...]]) -> tuple[int, bool, str, float, str]:
     """Nearest first: fewest limits, then those that a number would satisfy, by that number."""
     candidate, limits = pair
     first = limits[0]
     value = first.admits_at or 0.0
-    if first.name in _LOOSER_DOWN:
+    if first.name in LOOSER_DOWN:
         value = -value
     return len(limits), first.admits_at is None, first.name, value, candidate.deployment.id
 
@@ -136,18 +175,30 @@ def _allowed(scored: Scored, request: Request) -> Ranked:
 
 
 def _flags(candidate: Candidate, request: Request) -> tuple[str, ...]:
-    policy = request.policy
-    cooling_until = candidate.health.cooling_until
-    found = (
-        (f"unusable: {candidate.unusable}", request.dry_run and candidate.unusable is not None),
-        ("cooling_down", request.dry_run and cooling_until is not None and cooling_until > request.now_s),
-        ("fallback_region", _is_fallback(candidate, policy)),
-        (
-            "latency_unknown",
-            policy.max_latency_ms is not None and expected_latency_ms(candidate, request.output_tokens) is None,
-        ),
-    )
-    return tuple(flag for flag, holds in found if holds)
+    """What a reader must know of the candidate, allowed or not."""
+    policy, health, found = request.policy, candidate.health, list[str]()
+    if request.dry_run:
+        if candidate.unusable is not None:
+            found.append(f"unusable: {candidate.unusable}")
+        if health.cooling_until is not None and health.cooling_until > request.now_s:
+            found.append("cooling_down")
+    if health.half_open:
+        found.append("half_open")
+    if policy.zones and _is_fallback(candidate, policy):
+        found.append("fallback_region")
+    if policy.max_latency_ms is not None and expected_latency_ms(candidate, request.usage.output_tokens) is None:
+        found.append("latency_unknown")
+    if request.context_matters and candidate.deployment.context_tokens is None:
+        found.append("context_unknown")
+    if candidate.unused_reading is not None:
+        found.append(f"newest_reading_{_why_unused(candidate.unused_reading)}")
+    return (*found, *candidate.stale)
+
+
+def _why_unused(reading: Reading) -> str:
+    if reading.basis != "average":
+        return reading.basis
+    return "old" if reading.factor_scope == "lifecycle" else reading.factor_scope
 
 
 def _decided_by(scored: Sequence[Scored], policy: Policy, weights: Weights) -> str:
@@ -166,48 +217,3 @@ def _decided_by(scored: Sequence[Scored], policy: Policy, weights: Weights) -> s
     }
     name, gain = max(gains.items(), key=lambda item: item[1])
     return name if gain > 1e-9 else "name"
-
-
-def _relaxations(excluded: Iterable[tuple[Candidate, tuple[Limit, ...]]]) -> tuple[Relaxation, ...]:
-    """For each limit that alone stops a candidate: the nearest value that admits one, then its removal."""
-    alone: dict[str, list[tuple[str, Limit]]] = {}
-    for candidate, limits in excluded:
-        if len(limits) == 1:
-            alone.setdefault(limits[0].name, []).append((candidate.deployment.id, limits[0]))
-    found: list[Relaxation] = []
-    for name, stopped in alone.items():
-        found += _conditions(name, stopped) if name in _NOT_REMOVABLE else _loosened(name, stopped)
-    return tuple(sorted(found, key=lambda r: (r.limit in _NOT_REMOVABLE, r.limit, len(r.admits), r.to)))
-
-
-def _conditions(name: str, stopped: Sequence[tuple[str, Limit]]) -> list[Relaxation]:
-    return [Relaxation(name, limit.reason, (deployment,)) for deployment, limit in stopped]
-
-
-def _loosened(name: str, stopped: Sequence[tuple[str, Limit]]) -> list[Relaxation]:
-    everyone = tuple(sorted(deployment for deployment, _ in stopped))
-    values = [limit.admits_at for _, limit in stopped if limit.admits_at is not None]
-    found: list[Relaxation] = []
-    if values:
-        nearest = max(values) if name in _LOOSER_DOWN else min(values)
-        admits = tuple(sorted(deployment for deployment, limit in stopped if limit.admits_at == nearest))
-        found.append(Relaxation(name, _loose(name, nearest), admits))
-    if not found or found[0].admits != everyone:
-        found.append(Relaxation(name, "null", everyone))
-    return found
-
-
-def _loose(name: str, value: float) -> str:
-    """`value` as short text that still admits it: rounded to the loose side, never to the tight one."""
-    if value == int(value):
-        return str(int(value))
-    text = f"{value:.4g}"
-    if float(text) < value and name not in _LOOSER_DOWN:
-        return repr(value)
-    return text
-
-
-def _advice(relaxation: Relaxation) -> str:
-    if relaxation.limit in _NOT_REMOVABLE:
-        return f"{relaxation.to!r} solved"
-    return f"{relaxation.limit}={relaxation.to}"

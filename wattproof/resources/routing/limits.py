@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wattproof.methodology.quantity import Usage
 from wattproof.resources.grid.reading import Reading
 from wattproof.resources.providers.records import EVIDENCE_RANK, Deployment
 from wattproof.resources.routing.records import Candidate, Limit, Policy
 
-__all__ = ["Request", "ceiling_basis", "expected_latency_ms", "in_zones", "violations"]
+__all__ = [
+    "Request",
+    "Test",
+    "active_tests",
+    "ceiling_basis",
+    "expected_latency_ms",
+    "in_zones",
+    "usable_for_ceiling",
+    "violations",
+]
+
+# Every chat model that is served takes this many; below it an unknown context window is no question.
+_ANY_CONTEXT_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +34,18 @@ class Request:
     """What a limit is tested against besides the candidate."""
 
     policy: Policy
-    output_tokens: int
+    usage: Usage
     now_s: float
     dry_run: bool
+
+    @property
+    def context_matters(self) -> bool:
+        """Whether a context window that nobody states could be too small."""
+        return self.usage.total_tokens > _ANY_CONTEXT_TOKENS
+
+
+Test = Callable[[Candidate, Request], Limit | None]
+"""Says why a candidate fails one limit; None: it passes."""
 
 
 def in_zones(zone: str | None, zones: Sequence[str]) -> bool:
@@ -31,15 +53,27 @@ def in_zones(zone: str | None, zones: Sequence[str]) -> bool:
     return zone is not None and any(zone == z or zone.startswith(z + "-") for z in zones)
 
 
-def ceiling_basis(candidate: Candidate) -> Reading | None:
-    """The reading a ceiling is tested on: the newest average, lifecycle one, else the annual edition's.
+def usable_for_ceiling(reading: Reading) -> bool:
+    """Whether a ceiling may be tested on `reading`: average, lifecycle, of a known zone, and at most 3 h old."""
+    return (
+        reading.temporal_match != "fallback"
+        and reading.basis == "average"
+        and reading.factor_scope == "lifecycle"
+        and reading.zone_known
+    )
 
-    None when neither is average and lifecycle, or the location is unknown.
+
+def ceiling_basis(candidate: Candidate) -> Reading | None:
+    """The reading a ceiling is tested on: the newest usable one, else the annual edition's.
+
+    None where the location is unknown, or the annual figure is not average and lifecycle.
     """
-    for reading in (candidate.ceiling_reading, candidate.annual_reading):
-        if reading.zone_known and reading.basis == "average" and reading.factor_scope == "lifecycle":
-            return reading
-    return None
+    annual = candidate.annual_reading
+    if not annual.zone_known:
+        return None
+    if candidate.ceiling_reading is not annual and usable_for_ceiling(candidate.ceiling_reading):
+        return candidate.ceiling_reading
+    return annual if annual.basis == "average" and annual.factor_scope == "lifecycle" else None
 
 
 def expected_latency_ms(candidate: Candidate, output_tokens: int) -> float | None:
@@ -50,23 +84,28 @@ def expected_latency_ms(candidate: Candidate, output_tokens: int) -> float | Non
     return None if not speed else 1000.0 * output_tokens / speed
 
 
-def violations(candidate: Candidate, request: Request) -> tuple[Limit, ...]:
-    """Every limit that excludes `candidate`, the non-carbon ones first; empty when it is allowed."""
-    return tuple(found for limit in _LIMITS if (found := limit(candidate, request)) is not None)
+def active_tests(request: Request) -> tuple[Test, ...]:
+    """The tests that `request` could fail, the non-carbon ones first."""
+    return tuple(test for asked, test in _LIMITS if asked(request))
+
+
+def violations(candidate: Candidate, request: Request, tests: Sequence[Test]) -> tuple[Limit, ...]:
+    """Every limit that excludes `candidate`, in the order of `tests`; empty when it is allowed."""
+    return tuple([found for test in tests if (found := test(candidate, request)) is not None])
 
 
 def _usable(candidate: Candidate, request: Request) -> Limit | None:
-    if candidate.unusable is None or request.dry_run:
+    if candidate.unusable is None:
         return None
     return Limit("usable", candidate.unusable, candidate.unusable.split(":")[0].strip().replace(" ", "_"))
 
 
 def _cooldown(candidate: Candidate, request: Request) -> Limit | None:
     until = candidate.health.cooling_until
-    if until is None or until <= request.now_s or request.dry_run:
+    if until is None or until <= request.now_s:
         return None
-    wait_s = until - request.now_s
-    return Limit("cooldown", f"failed repeatedly or asked to wait; next try in {wait_s:.0f} s", "cooling_down")
+    why = "one call is trying it again" if candidate.health.half_open else "failed repeatedly or asked to wait"
+    return Limit("cooldown", f"{why}; next try in {until - request.now_s:.0f} s", "cooling_down")
 
 
 def _providers(candidate: Candidate, request: Request) -> Limit | None:
@@ -108,16 +147,41 @@ def _location_evidence(candidate: Candidate, request: Request) -> Limit | None:
     least, has = request.policy.min_location_evidence, candidate.deployment.location_evidence
     if EVIDENCE_RANK[has] >= EVIDENCE_RANK[least]:
         return None
-    return Limit("min_location_evidence", f"location is {has}, {least} is required", "location_evidence")
+    reason = f"location is {has}, {least} is required"
+    return Limit("min_location_evidence", reason, "location_evidence", float(EVIDENCE_RANK[has]))
+
+
+def _quality(candidate: Candidate, request: Request) -> Limit | None:
+    least, quality = request.policy.min_quality, candidate.deployment.quality
+    if least is None or (quality is not None and quality >= least):
+        return None
+    if quality is None:
+        return Limit("min_quality", "quality unknown", "quality_unknown")
+    return Limit("min_quality", f"quality {quality:g} is below {least:g}", "below_quality", quality)
+
+
+def _context(candidate: Candidate, request: Request) -> Limit | None:
+    holds, usage = candidate.deployment.context_tokens, request.usage
+    if holds is None or usage.total_tokens <= holds:
+        return None
+    reason = (
+        f"context of {holds} tokens is below {usage.total_tokens} ({usage.input_tokens} input "
+        f"and up to {usage.output_tokens} output)"
+    )
+    # What the caller can change: a shorter answer where any fits beside the input, else a shorter input.
+    if holds > usage.input_tokens:
+        return Limit("max_output_tokens", reason, "context_too_small", float(holds - usage.input_tokens))
+    room = holds - usage.output_tokens
+    return Limit("input_tokens", reason, "context_too_small", float(room) if room > 0 else None)
 
 
 def _renewable(candidate: Candidate, request: Request) -> Limit | None:
     least = request.policy.min_renewable_bps
     if least is None:
         return None
-    reading = candidate.annual_reading
-    if candidate.ceiling_reading.renewable_ratio_bps is not None:
-        reading = candidate.ceiling_reading
+    reading = ceiling_basis(candidate)
+    if reading is None or reading.renewable_ratio_bps is None:
+        reading = candidate.annual_reading
     share = reading.renewable_ratio_bps
     if share is None or not reading.zone_known:
         reason = "renewable share unknown" if reading.zone_known else "location unknown"
@@ -141,7 +205,7 @@ def _cost(candidate: Candidate, request: Request) -> Limit | None:
 
 def _latency(candidate: Candidate, request: Request) -> Limit | None:
     most_ms = request.policy.max_latency_ms
-    expected_ms = expected_latency_ms(candidate, request.output_tokens)
+    expected_ms = expected_latency_ms(candidate, request.usage.output_tokens)
     if most_ms is None or expected_ms is None or expected_ms <= most_ms:
         return None
     reason = f"{expected_ms:.0f} ms expected, above {most_ms} ms"
@@ -188,17 +252,20 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-_LIMITS: tuple[Callable[[Candidate, Request], Limit | None], ...] = (
-    _usable,
-    _cooldown,
-    _providers,
-    _exclude_providers,
-    _zones,
-    _exclude_zones,
-    _location_evidence,
-    _renewable,
-    _cost,
-    _latency,
-    _ceiling,
-    _carbon,
+# When a limit is asked at all, and its test; those that nothing asks for cost nothing per candidate.
+_LIMITS: tuple[tuple[Callable[[Request], bool], Test], ...] = (
+    (lambda r: not r.dry_run, _usable),
+    (lambda r: not r.dry_run, _cooldown),
+    (lambda r: bool(r.policy.providers), _providers),
+    (lambda r: bool(r.policy.exclude_providers), _exclude_providers),
+    (lambda r: bool(r.policy.zones), _zones),
+    (lambda r: bool(r.policy.exclude_zones), _exclude_zones),
+    (lambda r: r.policy.min_location_evidence != "unknown", _location_evidence),
+    (lambda r: r.policy.min_quality is not None, _quality),
+    (lambda _: True, _context),
+    (lambda r: r.policy.min_renewable_bps is not None, _renewable),
+    (lambda r: r.policy.max_cost_usd is not None, _cost),
+    (lambda r: r.policy.max_latency_ms is not None, _latency),
+    (lambda r: r.policy.max_carbon_intensity is not None, _ceiling),
+    (lambda r: r.policy.max_carbon_gco2e is not None, _carbon),
 )

@@ -30,11 +30,24 @@ Preset = Literal["balanced", "speed", "price", "eco", "batch"]
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Shares of the score; they add up to 1."""
+    """Shares of the score; they add up to 1.
+
+    Raises:
+        InvalidInput: one is negative or not finite, or their sum is not 1 (to 1e-6).
+    """
 
     environment: float
     price: float
     speed: float
+
+    def __post_init__(self) -> None:
+        for name in ("environment", "price", "speed"):
+            share: float = getattr(self, name)
+            if not (math.isfinite(share) and share >= 0.0):
+                raise InvalidInput(name, f"is {share!r}", "give a share from 0 to 1")
+        whole = self.environment + self.price + self.speed
+        if abs(whole - 1.0) > 1e-6:
+            raise InvalidInput("weights", f"add up to {whole:g}", "give environment, price and speed that add up to 1")
 
 
 PRESETS: MappingProxyType[Preset, Weights] = MappingProxyType(
@@ -87,16 +100,23 @@ class Policy:
         if self.min_location_evidence not in EVIDENCE_RANK:
             fix = f"give one of {', '.join(EVIDENCE_RANK)}"
             raise InvalidInput("min_location_evidence", f"is {self.min_location_evidence!r}", fix)
+        if self.min_quality is not None and not math.isfinite(self.min_quality):
+            raise InvalidInput("min_quality", f"is {self.min_quality!r}", "give a number, or null for no limit")
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of a deployment's recent calls: moving averages, and a cooldown in Unix seconds."""
+    """What is known of a deployment's recent calls: moving averages, and a cooldown in Unix seconds.
+
+    `half_open` is true once a cooldown is over and until a call ends well: one caller may try it. While that one does,
+    `cooling_until` holds for the others.
+    """
 
     latency_ms: float | None = None
     error_rate: float | None = None
     cooling_until: float | None = None
     tokens_per_s: float | None = None
+    half_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +124,14 @@ class Candidate:
     """A deployment with everything the decision needs.
 
     `ceiling_reading` is the newest usable average, lifecycle reading (else the annual one); `annual_reading` is always
-    the bundled edition's. `carbon_gco2e` and `energy_wh` are our own estimate for this request under
+    the bundled edition's. `unused_reading` is the newest one where it is of another kind or too old to be used.
+    `carbon_gco2e` and `energy_wh` are our own estimate for this request under
     `ceiling_reading`; `carbon_sigma_own` is the part of its log standard deviation that neither the grid reading nor
     the other candidates share (batch and PUE of this provider). `reference_energy_wh` is the same request's energy at
     PUE 1.0 by the model's default method, equal for all candidates. `cost_usd_micros` is the cost of the whole request
     and `usd_per_mtok` its unrounded rate; None when the price or its exchange rate is unknown. `unusable` holds a
     reason for which a real run is impossible (`no key: set X`, `not reachable`), which a dry run reports but does not
-    exclude on.
+    exclude on. `stale` names what was last checked so long ago that it may have changed: `stale_row`, `stale_rate`.
     """
 
     deployment: Deployment
@@ -125,6 +146,8 @@ class Candidate:
     usd_per_mtok: float | None = None
     reference_energy_wh: float | None = None
     method_id: str | None = None
+    unused_reading: Reading | None = None
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +187,10 @@ class Relaxation:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The whole trace: every candidate, the order of the allowed ones, and why the first is first."""
+    """The whole trace: every candidate, the order of the allowed ones, and why the first is first.
+
+    `incumbent` is the deployment that was asked to stay first among equals, `scales` the edition of the scales.
+    """
 
     policy: Policy
     usage: Usage
@@ -174,6 +200,10 @@ class Decision:
     ranking_source: str
     forced_annual_by: str | None
     relax: tuple[Relaxation, ...]
+    weights: Weights
+    dry_run: bool
+    scales: str
+    incumbent: str | None = None
 
     @property
     def allowed(self) -> tuple[Ranked, ...]:

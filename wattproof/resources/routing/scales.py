@@ -22,8 +22,12 @@ class LogScale:
 
     def score(self, value: float) -> float:
         """1.0 for the best end of the scale or better, 0.0 for the worst end or worse."""
-        clipped = min(max(value, self.low), self.high)
-        share = math.log(clipped / self.low) / math.log(self.high / self.low)
+        if value <= self.low:
+            share = 0.0
+        elif value >= self.high:
+            share = 1.0
+        else:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
         return share if self.high_is_better else 1.0 - share
 
 
@@ -32,8 +36,13 @@ class Scales:
     """Scales and thresholds of one edition.
 
     `environment` is in gCO2e per kWh of reference energy (intensity x PUE where the energy is the same), `price` in
-    USD per million blended tokens, `speed` in output tokens per second. A term that is unknown scores `unknown_score`.
-    Candidates whose probability of beating the best on carbon is at least `significance` do not differ meaningfully.
+    USD per million blended tokens, `speed` in output tokens per second. An unknown price or speed scores
+    `unknown_score`. Candidates whose probability of beating the best on carbon is at least `significance` do not differ
+    meaningfully. A total above another by no more than the share `hysteresis` of it is a tie.
+
+    Carbon at an inferred location is ranked at the 95 % point of a zone that may be another one: the log standard
+    deviation `inferred_sigma_ln` is half of that of the mixture of all zones, half-way between knowing the zone and
+    knowing nothing. At an unknown location it is the 95 % point of that mixture itself.
     """
 
     edition: str
@@ -43,6 +52,8 @@ class Scales:
     unknown_score: float
     significance: float
     pue_if_unknown: float
+    hysteresis: float
+    inferred_sigma_ln: float
 
 
 SCALES = Scales(
@@ -53,4 +64,6 @@ SCALES = Scales(
     unknown_score=0.25,
     significance=0.25,
     pue_if_unknown=1.2,
+    hysteresis=0.01,
+    inferred_sigma_ln=0.46,
 )

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wattproof.methodology.propagate import Z90
 from wattproof.methodology.significance import chance_below
 from wattproof.resources.grid.reading import Reading
 from wattproof.resources.routing.limits import ceiling_basis
@@ -33,7 +34,7 @@ class Basis:
         return candidate.annual_reading if self.annual else ceiling_basis(candidate)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scored:
     """A candidate with its terms (each 0..1), the weighted sum of them, and whether it is in the best carbon band."""
 
@@ -50,98 +51,136 @@ class Scored:
         return (("environment", self.environment), ("price", self.price), ("speed", self.speed))
 
 
+@dataclass(slots=True)
+class _Located:
+    """A candidate of known location and its grams per kWh of reference energy.
+
+    `ranked_as` is what ranks it: the median, or the high end where the zone is inferred; `location_sigma` is the log
+    standard deviation of being elsewhere.
+    """
+
+    place: int
+    candidate: Candidate
+    reading: Reading
+    median: float
+    location_sigma: float
+    ranked_as: float
+
+
 def common_basis(candidates: Sequence[Candidate]) -> Basis:
     """One source of readings that covers all `candidates`, else the annual edition and who forced it.
 
     Readings of different sources, accounting or factor scope are not comparable. Unknown locations force nothing:
     their carbon is unknown on any source.
     """
-    located = [c for c in candidates if c.annual_reading.zone_known]
-    if not located:
-        return Basis(annual=True, source="none", forced_by=None)
     by_kind: dict[tuple[str, str, str], list[Candidate]] = {}
-    for candidate in located:
-        by_kind.setdefault(_kind(ceiling_basis(candidate) or candidate.annual_reading), []).append(candidate)
+    annual_source = "none"
+    for candidate in candidates:
+        if candidate.annual_reading.zone_known:
+            reading = ceiling_basis(candidate) or candidate.annual_reading
+            by_kind.setdefault((reading.source, reading.factor_scope, reading.accounting), []).append(candidate)
+            annual_source = candidate.annual_reading.source
+    if not by_kind:
+        return Basis(annual=True, source="none", forced_by=None)
     if len(by_kind) == 1:
         ((source, _, _),) = by_kind
         return Basis(annual=False, source=source, forced_by=None)
-    annual_source = located[0].annual_reading.source
     forcing = min(by_kind.items(), key=lambda item: (item[0][0] != annual_source, len(item[1]), item[0]))[1]
     return Basis(annual=True, source=annual_source, forced_by=min(c.deployment.id for c in forcing))
 
 
-def score(candidates: Sequence[Candidate], basis: Basis, weights: Weights, scales: Scales) -> tuple[Scored, ...]:
+def score(candidates: Sequence[Candidate], basis: Basis, weights: Weights, scales: Scales) -> list[Scored]:
     """Terms and totals of the allowed candidates, in the order given.
 
     The candidates of the best carbon band get the environment term of the best of them, so that price and speed
-    decide inside the band.
+    decide inside the band. A location that nobody stated is ranked at the high end of where it may be, so that a guess
+    never beats a statement by the luck of its median.
     """
-    carbon = {c.deployment.id: _carbon(c, basis, scales) for c in candidates}
-    band = _best_band(candidates, carbon, basis, scales)
-    best = min((x for key in band if (x := carbon[key]) is not None), default=None)
-    ranked_as = {key: best if key in band else x for key, x in carbon.items()}
-    return tuple(_scored(c, ranked_as[c.deployment.id], c.deployment.id in band, weights, scales) for c in candidates)
+    environment = [0.0] * len(candidates)
+    located: list[_Located] = []
+    for place, candidate in enumerate(candidates):
+        reading = basis.reading(candidate)
+        if reading is None:
+            environment[place] = scales.environment.score(_high_end(candidate, scales))
+        else:
+            located.append(_located(place, candidate, reading, scales))
+    band: set[int] = set()
+    if located:
+        best = min(located, key=lambda one: (one.ranked_as, one.candidate.deployment.id))
+        band = {one.place for one in located if one is best or _as_good(one, best, scales)}
+        best_score = scales.environment.score(best.ranked_as)
+        for one in located:
+            environment[one.place] = best_score if one.place in band else scales.environment.score(one.ranked_as)
+    return [
+        _scored(candidate, environment[place], place in band, weights, scales)
+        for place, candidate in enumerate(candidates)
+    ]
 
 
-def _scored(candidate: Candidate, carbon: float | None, in_band: bool, weights: Weights, scales: Scales) -> Scored:
-    speed = candidate.health.tokens_per_s or candidate.deployment.speed_tokens_per_s
-    inputs = (
-        ("environment", scales.environment, carbon),
-        ("price", scales.price, candidate.usd_per_mtok),
-        ("speed", scales.speed, speed),
-    )
-    environment, price, tokens_per_s = (
-        scales.unknown_score if value is None else scale.score(value) for _, scale, value in inputs
-    )
-    tokens_per_s *= 1.0 - (candidate.health.error_rate or 0.0)
+def _scored(candidate: Candidate, environment: float, in_band: bool, weights: Weights, scales: Scales) -> Scored:
+    health, usd_per_mtok = candidate.health, candidate.usd_per_mtok
+    tokens_per_s = health.tokens_per_s or candidate.deployment.speed_tokens_per_s
+    price = scales.unknown_score if usd_per_mtok is None else scales.price.score(usd_per_mtok)
+    speed = scales.unknown_score if tokens_per_s is None else scales.speed.score(tokens_per_s)
+    speed *= 1.0 - (health.error_rate or 0.0)
+    flags: list[str] = []
+    if not candidate.annual_reading.zone_known:
+        flags.append("environment_unknown")
+    elif candidate.deployment.location_evidence == "inferred":
+        flags.append("location_inferred")
+    if usd_per_mtok is None:
+        flags.append("price_unknown")
+    if tokens_per_s is None:
+        flags.append("speed_unknown")
     return Scored(
         candidate,
         environment,
         price,
-        tokens_per_s,
-        total=weights.environment * environment + weights.price * price + weights.speed * tokens_per_s,
-        flags=tuple(f"{name}_unknown" for name, _, value in inputs if value is None),
-        in_best_band=in_band,
+        speed,
+        weights.environment * environment + weights.price * price + weights.speed * speed,
+        tuple(flags),
+        in_band,
     )
 
 
-def _kind(reading: Reading) -> tuple[str, str, str]:
-    return reading.source, reading.factor_scope, reading.accounting
+def _located(place: int, candidate: Candidate, reading: Reading, scales: Scales) -> _Located:
+    """Intensity x PUE where the energy is the same, more where it takes more."""
+    median = reading.value_gco2e_per_kwh * _energy_ratio(candidate, scales)
+    if candidate.deployment.location_evidence != "inferred":
+        return _Located(place, candidate, reading, median, 0.0, median)
+    sigma = scales.inferred_sigma_ln
+    return _Located(place, candidate, reading, median, sigma, median * math.exp(Z90 * sigma))
 
 
-def _carbon(candidate: Candidate, basis: Basis, scales: Scales) -> float | None:
-    """Grams per kWh of reference energy: intensity x PUE where the energy is the same, more where it takes more."""
-    reading = basis.reading(candidate)
-    if reading is None:
-        return None
-    intensity = reading.value_gco2e_per_kwh
+def _high_end(candidate: Candidate, scales: Scales) -> float:
+    """Grams per kWh of reference energy at the 95 % point of the mixture of zones."""
+    mixture = candidate.annual_reading
+    high = mixture.high_gco2e_per_kwh
+    if high is None:
+        high = mixture.value_gco2e_per_kwh * math.exp(Z90 * mixture.sigma_ln)
+    return high * _energy_ratio(candidate, scales)
+
+
+def _energy_ratio(candidate: Candidate, scales: Scales) -> float:
     if candidate.energy_wh is not None and candidate.reference_energy_wh:
-        return intensity * candidate.energy_wh.median / candidate.reference_energy_wh
-    return intensity * (candidate.deployment.pue or scales.pue_if_unknown)
+        return candidate.energy_wh.median / candidate.reference_energy_wh
+    return candidate.deployment.pue or scales.pue_if_unknown
 
 
-def _best_band(
-    candidates: Sequence[Candidate], carbon: dict[str, float | None], basis: Basis, scales: Scales
-) -> frozenset[str]:
-    """Ids of the candidates whose probability of beating the best on carbon is at least the threshold."""
-    known = [(c, x) for c in candidates if (x := carbon[c.deployment.id]) is not None]
-    if not known:
-        return frozenset()
-    best, lowest = min(known, key=lambda pair: (pair[1], pair[0].deployment.id))
-    return frozenset(
-        c.deployment.id
-        for c, x in known
-        if c is best or chance_below(x, lowest, _difference_sigma(c, best, basis)) >= scales.significance
-    )
+def _as_good(one: _Located, best: _Located, scales: Scales) -> bool:
+    """Whether the probability of `one` beating the best on carbon is at least the threshold."""
+    return chance_below(one.median, best.median, _difference_sigma(one, best)) >= scales.significance
 
 
-def _difference_sigma(one: Candidate, other: Candidate, basis: Basis) -> float:
+def _difference_sigma(one: _Located, other: _Located) -> float:
     """Standard deviation of the difference of two log footprints; what both share cancels."""
-    if one.deployment.provider == other.deployment.provider:
-        own = 0.0
-    else:
-        own = one.carbon_sigma_own**2 + other.carbon_sigma_own**2
-    mine, theirs = basis.reading(one), basis.reading(other)
-    if mine is None or theirs is None or mine.zone == theirs.zone:
-        return math.sqrt(own)
-    return math.sqrt(own + mine.sigma_ln**2 + theirs.sigma_ln**2)
+    same_provider = one.candidate.deployment.provider == other.candidate.deployment.provider
+    same_zone = one.reading.zone == other.reading.zone
+    variance = 0.0
+    if not same_provider:
+        variance += one.candidate.carbon_sigma_own**2 + other.candidate.carbon_sigma_own**2
+    if not same_zone:
+        variance += one.reading.sigma_ln**2 + other.reading.sigma_ln**2
+    if not (same_provider and same_zone):
+        variance += one.location_sigma**2 + other.location_sigma**2
+    return math.sqrt(variance)

@@ -147,7 +147,7 @@ def _draft(outcome: Outcome, found: Estimate, trace: bytes) -> EntryDraft:
         parent_id=request.parent_id,
         step_kind=request.step_kind,
         provider_request_id=None if end is None else _text(end.provider_request_id),
-        decision_json=trace.decode("ascii"),
+        decision_json=trace.decode(),
     )
 
 
