@@ -20,6 +20,7 @@ from wattproof.resources.providers.reported import (
     stated_json,
 )
 from wattproof.resources.receipts import canonical
+from wattproof.resources.receipts.stated import stated
 from wattproof.tools.reported_text import brief_reported
 
 # Shapes and figures as the vendors document them, 2026-11.
@@ -523,3 +524,10 @@ def test_a_report_without_doubts_or_without_figures_is_told_plainly() -> None:
     assert brief_reported(plain) == "greenjoules reports 0.50 Wh."
     empty = read({"lowrouter": {"eco": {"energy_wh": "lots"}}})
     assert brief_reported(empty) == "lowrouter reports no usable figure (1 more doubt)."
+
+
+def test_the_normalised_form_stands_beside_the_raw_block_in_a_receipt() -> None:
+    reported = read(MELIOUS)
+    block = stated({**MELIOUS, "normalised": stated_json(reported)})
+    assert block["environment_impact"]["energy_kwh"] == "0.00015"
+    assert block["normalised"] == stated_json(reported)

@@ -30,7 +30,7 @@ __all__ = [
 
 # Top-level blocks (and SSE comments of the same name) in which providers disclose a footprint.
 REPORTED_BLOCKS = ("billing_cost", "energy", "environment_impact", "impact", "lowrouter", "vetted")
-_REPORTED_HEADERS = ("x-green-", "x-energy-")
+_REPORTED_HEADERS = ("x-green-", "x-energy-", "x-lowrouter-")
 MAX_REPORTED_BYTES = 16_384
 _MAX_ID_CHARS = 200
 _MAX_TOOL_CALLS = 128

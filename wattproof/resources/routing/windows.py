@@ -13,10 +13,11 @@ nothing to wait for, and the draw is between the zones in which now is as good.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from wattproof.methodology.errors import InvalidInput
@@ -284,12 +285,9 @@ def _drawn(curves: list[_Curve], ranges: tuple[StartRange, ...], ask: _Ask, seed
     """One of the equally good starts: now where now is one, else any of them, evenly by the second."""
     at_once = [StartRange(each.zone, ask.now_s, ask.now_s) for each in ranges if each.first_s == ask.now_s]
     open_to_all = at_once or list(ranges)
-    total = sum(each.last_s - each.first_s + 1 for each in open_to_all)
-    drawn = int.from_bytes(sha256(seed).digest()[:8]) * total >> 64
-    by_zone = {curve.zone: curve for curve in curves}
-    for each in open_to_all:
-        length = each.last_s - each.first_s + 1
-        if drawn < length:
-            return _starting(by_zone[each.zone], each.first_s + drawn, ask)
-        drawn -= length
-    return None
+    ends = list(accumulate(each.last_s - each.first_s + 1 for each in open_to_all))
+    drawn = int.from_bytes(sha256(seed).digest()[:8]) * ends[-1] >> 64
+    place = bisect_right(ends, drawn)
+    start_s = open_to_all[place].last_s + 1 - (ends[place] - drawn)
+    curve = next(curve for curve in curves if curve.zone == open_to_all[place].zone)
+    return _starting(curve, start_s, ask)
