@@ -378,6 +378,7 @@ def test_two_zones_of_one_country_differ() -> None:
 def test_the_lowrouter_sample_lies_below_its_own_formula() -> None:
     """26 output tokens cost at least 0.037 Wh by its own coefficients; the sample states 0.0021 Wh."""
     assert checked(LOWROUTER) == {"below_own_formula"}
+    assert checked(LOWROUTER, Usage(18, 0)) == set()
     newer = {"lowrouter": {"eco": {**LOWROUTER["lowrouter"]["eco"], "methodology_version": "v9"}}}
     assert checked(newer) == set()
 
@@ -522,8 +523,10 @@ def test_the_sentence_tells_the_most_telling_doubt_and_counts_the_others() -> No
 def test_a_report_without_doubts_or_without_figures_is_told_plainly() -> None:
     plain = ReportedFootprint(vendor="greenjoules", energy_wh=0.5)
     assert brief_reported(plain) == "greenjoules reports 0.50 Wh."
+    no_words = {"environment_impact": {"energy_kwh": 0.0005, "location": "\n", "provider_id": 7}}
+    assert brief_reported(read(no_words)) == "melious reports 0.50 Wh."
     empty = read({"lowrouter": {"eco": {"energy_wh": "lots"}}})
-    assert brief_reported(empty) == "lowrouter reports no usable figure (1 more doubt)."
+    assert brief_reported(empty) == "lowrouter reports no usable figure (1 doubt)."
 
 
 def test_the_normalised_form_stands_beside_the_raw_block_in_a_receipt() -> None:

@@ -38,7 +38,7 @@ def brief_reported(reported: ReportedFootprint, flags: Iterable[Flag] = ()) -> s
     doubts = [*reported.flags, *flags]
     told = _first_told(doubts)
     further = len(doubts) - (told is not None)
-    more = f" ({further} more doubt{'' if further == 1 else 's'})" if further else ""
+    more = f" ({further} {'more ' if told else ''}doubt{'' if further == 1 else 's'})" if further else ""
     return f"{reported.vendor} reports {amounts}" + (f"; {told}" if told else "") + f"{more}."
 
 
