@@ -64,35 +64,30 @@ class ElectricityMaps:
         Raises:
             GridUnavailable: nothing usable was sent, with the reason; see the table above.
         """
-        shares: dict[str, dict[str, Any]] = {}
+        answers: dict[str, dict[str, Any] | GridUnavailable] = {}
         # Shares are worth less than the intensity: they get half of the time, so that they cannot lose it.
         in_half = replace(connection, timeout_s=connection.timeout_s / 2)
 
-        async def ask(signal: str) -> None:
+        async def ask(signal: str, within: GridConnection) -> None:
             try:
-                shares[signal] = await self._get(f"{signal}/latest", place, in_half)
-            except GridUnavailable:
-                shares[signal] = {}
-
-        content: dict[str, Any] = {}
-        failure: GridUnavailable | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask, "renewable-energy")
-            tasks.start_soon(ask, "carbon-free-energy")
-            try:
-                content = await self._get("carbon-intensity/latest", place, connection, emissionFactorType="lifecycle")
+                answers[signal] = await self._get(f"{signal}/latest", place, within)
             except GridUnavailable as error:
-                failure = error
-                tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+                answers[signal] = error
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, "carbon-intensity", connection)
+            tasks.start_soon(ask, "renewable-energy", in_half)
+            tasks.start_soon(ask, "carbon-free-energy", in_half)
+        content = answers["carbon-intensity"]
+        if isinstance(content, GridUnavailable):
+            raise content
         observation = _observation(place, content, content.get("temporalGranularity"), connection)
         if observation.starts_at > connection.now_s + _CLOCK_SKEW_S:
             raise GridUnavailable("bad_value", "Electricity Maps sent a latest value for a time to come.")
         return replace(
             observation,
-            renewable_ratio_bps=share_bps(shares["renewable-energy"], observation),
-            carbon_free_ratio_bps=share_bps(shares["carbon-free-energy"], observation),
+            renewable_ratio_bps=share_bps(answers["renewable-energy"], observation),
+            carbon_free_ratio_bps=share_bps(answers["carbon-free-energy"], observation),
         )
 
     async def forecast(self, place: Place, until_s: float, connection: GridConnection) -> tuple[Observation, ...]:
@@ -103,9 +98,7 @@ class ElectricityMaps:
         """
         hours = (until_s - connection.now_s) / 3600
         horizon = next((h for h in _HORIZONS_H if h >= hours), _HORIZONS_H[-1])
-        content = await self._get(
-            "carbon-intensity/forecast", place, connection, emissionFactorType="lifecycle", horizonHours=str(horizon)
-        )
+        content = await self._get("carbon-intensity/forecast", place, connection, horizonHours=str(horizon))
         points = _series(place, content, "forecast", connection)
         return tuple(
             replace(point, evidence="forecast")
@@ -119,31 +112,37 @@ class ElectricityMaps:
         Raises:
             GridUnavailable: nothing usable was sent, with the reason.
         """
-        content = await self._get("carbon-intensity/history", place, connection, emissionFactorType="lifecycle")
+        content = await self._get("carbon-intensity/history", place, connection)
         points = _series(place, content, "history", connection)
         return tuple(point for point in points if point.starts_at <= connection.now_s)
 
     async def _get(self, path: str, place: Place, connection: GridConnection, **options: str) -> dict[str, Any]:
-        token = key_of(connection, _VARIABLE)
-        for selector in _selectors(place):
-            answer = await fetch(
-                connection,
-                f"{self._base_url}/{path}",
-                params={**selector, "disableCallerLookup": "true", "temporalGranularity": "hourly", **options},
-                headers={"auth-token": token},
-                secrets=(token,),
-            )
-            by_region = "zone" not in selector
+        """The answer's JSON object, its `zone` checked and written as the bundled key."""
+        centre = _data_centre(place)
+        if centre is not None:
+            answer = await self._ask(path, {**centre, **options}, connection)
             # A data centre that Electricity Maps does not know, or the plan lacks, leaves the zone to be asked.
-            if by_region and (answer.status in (400, 404) or _is_denied(answer)):
-                continue
-            content = mapping(require_json(_accepted(answer)))
-            return {**content, "zone": _answered_zone(place, content.get("zone"), by_region=by_region)}
-        raise AssertionError("the last selector is the zone")
+            if answer.status not in (400, 404) and not _is_denied(answer):
+                return _read(answer, place, by_centre=True)
+        return _read(await self._ask(path, {"zone": place.zone, **options}, connection), place, by_centre=False)
+
+    async def _ask(self, path: str, selected: Mapping[str, str], connection: GridConnection) -> Answer:
+        token = key_of(connection, _VARIABLE)
+        always = {"disableCallerLookup": "true", "temporalGranularity": "hourly"}
+        factors = {"emissionFactorType": "lifecycle"} if path.startswith("carbon-intensity/") else {}
+        return await fetch(
+            connection,
+            f"{self._base_url}/{path}",
+            params={**selected, **always, **factors},
+            headers={"auth-token": token},
+            secrets=(token,),
+        )
 
 
-def share_bps(content: Mapping[str, Any], observation: Observation) -> int | None:
+def share_bps(content: Mapping[str, Any] | GridUnavailable, observation: Observation) -> int | None:
     """The share of a `renewable-energy` or `carbon-free-energy` answer, or None unless it is of the same interval."""
+    if isinstance(content, GridUnavailable):
+        return None
     percent = number(content.get("value"))
     same = unix_seconds(content.get("datetime")) == observation.starts_at and content.get("zone") == observation.zone
     if percent is None or not same or content.get("unit") != "%" or not 0 <= percent <= _MOST_PERCENT:
@@ -151,12 +150,9 @@ def share_bps(content: Mapping[str, Any], observation: Observation) -> int | Non
     return min(10_000, round(percent * 100))
 
 
-def _selectors(place: Place) -> tuple[dict[str, str], ...]:
+def _data_centre(place: Place) -> dict[str, str] | None:
     provider, _, region = (place.cloud_region or "").lower().partition("/")
-    by_zone = {"zone": place.zone}
-    return (
-        ({"dataCenterProvider": provider, "dataCenterRegion": region}, by_zone) if provider and region else (by_zone,)
-    )
+    return {"dataCenterProvider": provider, "dataCenterRegion": region} if provider and region else None
 
 
 def _is_denied(answer: Answer) -> bool:
@@ -164,19 +160,20 @@ def _is_denied(answer: Answer) -> bool:
     return answer.status == 401 and ("zoneKey=" in answer.said or b"do not have access" in answer.body)
 
 
-def _accepted(answer: Answer) -> Answer:
+def _read(answer: Answer, place: Place, *, by_centre: bool) -> dict[str, Any]:
     if answer.status == 401:
         raise refusal(answer, "plan" if _is_denied(answer) else "unauthorized")
     if answer.status == 404:
         raise refusal(answer, "no_data")
-    return answer
+    content = mapping(require_json(answer))
+    return {**content, "zone": _answered_zone(place, content.get("zone"), by_centre=by_centre)}
 
 
-def _answered_zone(place: Place, answered: object, *, by_region: bool) -> str:
+def _answered_zone(place: Place, answered: object, *, by_centre: bool) -> str:
     """The zone that the answer is for, if it is the place's, a part of it, or the one that its data centre is in."""
     if isinstance(answered, str) and _is_bundled(answered):
         zone = answered.upper()
-        if by_region or zone == place.zone.upper() or zone.startswith(f"{place.zone.upper()}-"):
+        if by_centre or zone == place.zone.upper() or zone.startswith(f"{place.zone.upper()}-"):
             return zone
     said = quoted(answered) if isinstance(answered, str) else "no zone"
     raise GridUnavailable("not_covered", f"Electricity Maps was asked for {place.zone} and answered for {said}.")
