@@ -10,7 +10,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from wattproof.methodology.errors import RequestInFlight, Unavailable, UpstreamError, WattproofError
-from wattproof.resources.providers import ChatDelta, ChatEnd, key_for
+from wattproof.resources.providers import ChatDelta, ChatEnd, endpoint_for, key_for
 from wattproof.resources.providers.adapters import Connection, stream
 from wattproof.resources.routing import Candidate, Policy, require_allowed
 from wattproof.resources.runs.ask import Ask
@@ -155,6 +155,7 @@ async def _answer(run: Run, others_left: bool) -> AsyncGenerator[ChatDelta | Run
         api_key=key_for(deployment, deps.environ),
         timeout_s=max(run.left_s, _LEAST_TIMEOUT_S),
         embedded=deps.embedded,
+        base_url=endpoint_for(deployment, deps.environ),
     )
     await checkpoint_if_cancelled()
     run.sent = True
