@@ -16,10 +16,10 @@ from typing import Literal
 
 from wattproof.methodology.errors import GridUnavailable
 from wattproof.resources.grid.fields import mapping, number, sequence
-from wattproof.resources.grid.http import fetch, refusal, require_json
+from wattproof.resources.grid.http import Answer, fetch, refusal, require_json
 from wattproof.resources.grid.observation import FRESH_WITHIN_S, GridConnection, Observation, Place
 
-__all__ = ["COUNTRY_OF_ZONE", "EnergyCharts", "QuarterHour", "quarter_hours"]
+__all__ = ["COUNTRY_OF_ZONE", "EnergyCharts", "QuarterHour", "country_answer", "minute", "quarter_hours"]
 
 _DEFAULT_STEP_S = 900
 
@@ -116,7 +116,7 @@ class EnergyCharts:
         Raises:
             GridUnavailable: nothing usable was sent, with the reason.
         """
-        span = {"start": _minute(connection.now_s - 86_400), "end": _minute(connection.now_s)}
+        span = {"start": minute(connection.now_s - 86_400), "end": minute(connection.now_s)}
         return tuple(
             _observation(place, row, row.co2eq_g_per_kwh, "estimated", connection)
             for row in await self._rows(place, connection, span)
@@ -124,15 +124,27 @@ class EnergyCharts:
         )
 
     async def _rows(self, place: Place, connection: GridConnection, span: dict[str, str]) -> tuple[QuarterHour, ...]:
-        if place.zone not in COUNTRY_OF_ZONE:
-            raise GridUnavailable("not_covered", f"Energy-Charts has no country for the zone {place.zone}.")
-        answer = await fetch(
-            connection, f"{self._base_url}/co2eq", params={"country": COUNTRY_OF_ZONE[place.zone], **span}
-        )
-        # A country that it does not know is a 400 in plain text, one without data a 404.
-        if answer.status in (400, 404):
-            raise refusal(answer, "not_covered")
-        return quarter_hours(require_json(answer))
+        return quarter_hours(require_json(await country_answer(connection, f"{self._base_url}/co2eq", place, span)))
+
+
+async def country_answer(connection: GridConnection, url: str, place: Place, span: dict[str, str]) -> Answer:
+    """What `url` answers for the country of a zone and a span of time.
+
+    Raises:
+        GridUnavailable: not_covered, where neither we nor the API know the country; or the request failed.
+    """
+    if place.zone not in COUNTRY_OF_ZONE:
+        raise GridUnavailable("not_covered", f"Energy-Charts has no country for the zone {place.zone}.")
+    answer = await fetch(connection, url, params={"country": COUNTRY_OF_ZONE[place.zone], **span})
+    # A country that it does not know is a 400 in plain text, one without data a 404.
+    if answer.status in (400, 404):
+        raise refusal(answer, "not_covered")
+    return answer
+
+
+def minute(at_s: float) -> str:
+    """A time as the API takes it."""
+    return time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(at_s))
 
 
 def _observation(
@@ -161,7 +173,3 @@ def _step(columns: list[tuple[int, float | None, float | None]], index: int) -> 
     """The distance to the next column, or from the one before: some countries are stated by the hour."""
     near = [abs(columns[other][0] - columns[index][0]) for other in (index + 1, index - 1) if 0 <= other < len(columns)]
     return next((step for step in near if 0 < step <= 3600), _DEFAULT_STEP_S)
-
-
-def _minute(at_s: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(at_s))

@@ -18,21 +18,21 @@ class SourceRow:
     name: str
     module: str
     class_name: str
-    key_env: tuple[str, ...] = ()
 
 
 SOURCES = (
-    SourceRow("electricity-maps", "electricity_maps", "ElectricityMaps", ("ELECTRICITYMAPS_TOKEN",)),
-    SourceRow("entsoe-a75+ipcc-2014", "entsoe", "Entsoe", ("ENTSOE_TOKEN",)),
-    SourceRow("eia-930+ipcc-2014", "eia", "Eia", ("EIA_API_KEY",)),
-    SourceRow("watttime", "watttime", "WattTime", ("WATTTIME_USER", "WATTTIME_PASSWORD")),
-    SourceRow("energy-charts", "energy_charts", "EnergyCharts"),
+    SourceRow("electricity-maps", "electricity_maps", "ElectricityMaps"),
+    SourceRow("entsoe-a75+ipcc-2014", "entsoe", "Entsoe"),
+    SourceRow("eia-930+ipcc-2014", "eia", "Eia"),
+    SourceRow("watttime", "watttime", "WattTime"),
+    SourceRow("energy-charts+ipcc-2014", "energy_charts_mix", "EnergyChartsMix"),
     SourceRow("neso", "neso", "Neso"),
+    SourceRow("energy-charts", "energy_charts", "EnergyCharts"),
 )
 
 
 def default_sources(environ: Mapping[str, str], base_urls: Mapping[str, str] | None = None) -> tuple[GridSource, ...]:
-    """Every source, in order; one whose keys `environ` lacks is listed and never asked.
+    """Every source, in order; the desk lists one whose keys are missing, and never asks it.
 
     `base_urls` maps names of sources to where they are asked instead, for tests and proxies of the operator.
     """
