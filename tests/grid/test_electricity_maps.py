@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import anyio
 import httpx2
 import pytest
 from hypothesis import given
@@ -226,7 +227,25 @@ async def test_a_share_that_cannot_be_had_or_cannot_be_is_unknown_and_loses_noth
     assert getattr(observation, unknown) is None
 
 
-async def test_a_share_that_never_arrives_loses_nothing() -> None:
+async def test_a_share_of_another_zone_than_the_intensity_is_unknown() -> None:
+    bodies = answers(carbon_intensity={**LATEST, "zone": "SE-SE3"}, renewable_energy={**SHARE, "zone": "SE-SE4"})
+    observation = await ask(bodies, STOCKHOLM)
+    assert (observation.zone, observation.renewable_ratio_bps) == ("SE-SE3", None)
+
+
+async def test_shares_get_half_of_the_time() -> None:
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        if "energy" in request.url.path:
+            await anyio.sleep_forever()
+        return unread(answers())(request)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        connection = GridConnection(client, {"ELECTRICITYMAPS_TOKEN": TOKEN}, NOW, 1.0)
+        with anyio.fail_after(0.9):
+            assert (await ElectricityMaps().latest(FINLAND, connection)).renewable_ratio_bps is None
+
+
+async def test_a_share_that_breaks_loses_nothing() -> None:
     def handle(request: httpx2.Request) -> httpx2.Response:
         if "energy" in request.url.path:
             raise httpx2.ReadTimeout("slow")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +48,9 @@ FORECAST: dict[str, Any] = {
     "meta": META,
 }
 
-Handler = Callable[[httpx2.Request], httpx2.Response]
+Handler = (
+    Callable[[httpx2.Request], httpx2.Response] | Callable[[httpx2.Request], Coroutine[None, None, httpx2.Response]]
+)
 
 
 class Server:
@@ -59,7 +62,8 @@ class Server:
         self.asked: list[httpx2.Request] = []
         self.good: Callable[[str], bool] = lambda token: True
 
-    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        await checkpoint()
         if request.url.path == "/login":
             self.logins.append(request.headers["authorization"])
             return unread(httpx2.Response(200, json={"token": f"jwt-{len(self.logins)}"}))

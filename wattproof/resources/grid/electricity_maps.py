@@ -36,7 +36,6 @@ _LICENCE = "Electricity Maps, proprietary API terms"
 _STEPS_S = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600}
 _HORIZONS_H = (24, 48, 72)
 _CLOCK_SKEW_S = 300
-_LONGEST_ZONE = 40
 # Printed as whole percents, so a share of all is at most 100.5. A value above is one of production over consumption in
 # a zone that exports, and says nothing of the electricity consumed: it is unknown, not 100 %.
 _MOST_PERCENT = 100.5
@@ -220,8 +219,6 @@ def _observation(
 
 
 def _is_bundled(zone: str) -> bool:
-    if len(zone) > _LONGEST_ZONE:
-        return False
     try:
         zone_average(zone)
     except UnknownZone:
