@@ -17,7 +17,8 @@ import pytest
 from mcp import Client
 
 from wattproof.server.app import build_server
-from wattproof.server.mcp_tools import TOOLS
+from wattproof.server.mcp_tools import PROFILE_TOOLS, tools_of
+from wattproof.server.settings import PROFILES
 
 if TYPE_CHECKING:
     from tests.fakes.installation import Installation
@@ -30,12 +31,16 @@ TOKEN_BUDGET = 2500
 CHARACTERS_PER_TOKEN = 4
 
 NAMES = ("estimate_request", "run_inference", "summarize_ledger", "verify_receipt", "explain")
+PROFILE_NAMES = {"ops": ("recommend_window",)}
+ALL_NAMES = (*NAMES, *(name for names in PROFILE_NAMES.values() for name in names))
 
 Wire = dict[str, Any]
 
 
-async def definitions(installation: Installation, mode: Literal["auto", "legacy"] = "auto") -> list[Wire]:
-    async with Client(build_server(installation.open), mode=mode) as client:
+async def definitions(
+    installation: Installation, mode: Literal["auto", "legacy"] = "auto", profiles: tuple[str, ...] = ()
+) -> list[Wire]:
+    async with Client(build_server(installation.open, profiles), mode=mode) as client:
         return [
             tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools
         ]
@@ -50,9 +55,9 @@ def assert_unchanged(name: str, found: Wire) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == found, f"{name} has changed. {HOW_TO_UPDATE}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL_NAMES)
 async def test_a_tool_is_what_its_snapshot_says(installation: Installation, name: str) -> None:
-    tools = {tool["name"]: tool for tool in await definitions(installation)}
+    tools = {tool["name"]: tool for tool in await definitions(installation, profiles=PROFILES)}
     assert_unchanged(name, tools[name])
 
 
@@ -74,11 +79,21 @@ async def test_the_rest_of_what_a_client_sees_first_is_what_its_snapshot_says(in
 
 
 def test_every_snapshot_belongs_to_something() -> None:
-    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == {*NAMES, "server"}
+    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == {*ALL_NAMES, "server"}
 
 
 async def test_the_tools_are_these_in_this_order(installation: Installation) -> None:
     assert [tool["name"] for tool in await definitions(installation)] == list(NAMES)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+async def test_a_profile_adds_its_tools_after_the_core_ones(installation: Installation, profile: str) -> None:
+    names = [tool["name"] for tool in await definitions(installation, profiles=(profile,))]
+    assert names == [*NAMES, *PROFILE_NAMES[profile]]
+
+
+def test_every_profile_that_can_be_set_has_tools() -> None:
+    assert set(PROFILES) == set(PROFILE_TOOLS)
 
 
 async def test_both_eras_see_the_same_tools(installation: Installation) -> None:
@@ -114,7 +129,7 @@ async def test_all_definitions_together_stay_within_the_token_budget(installatio
 
 
 async def test_every_tool_states_title_hints_and_provenance_defaults(installation: Installation) -> None:
-    for tool in await definitions(installation):
+    for tool in await definitions(installation, profiles=PROFILES):
         assert tool["title"]
         assert tool["annotations"].keys() == {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
         assert tool["_meta"]["io.github.wattproof/provenance"].keys() == {
@@ -126,7 +141,7 @@ async def test_every_tool_states_title_hints_and_provenance_defaults(installatio
 
 
 async def test_every_parameter_is_described_and_every_optional_one_accepts_null(installation: Installation) -> None:
-    for tool in await definitions(installation):
+    for tool in await definitions(installation, profiles=PROFILES):
         schema = tool["inputSchema"]
         assert schema["additionalProperties"] is False
         for name, parameter in schema["properties"].items():
@@ -143,14 +158,14 @@ def test_every_optional_argument_takes_an_explicit_null() -> None:
         "receipt": "r",
         "subject": "s",
     }
-    for spec in TOOLS:
+    for spec in tools_of(PROFILES):
         given = {name: required.get(name) for name in spec.arguments.model_fields}
         least = {name: required[name] for name, field in spec.arguments.model_fields.items() if field.is_required()}
         assert spec.arguments.model_validate(given) == spec.arguments.model_validate(least)
 
 
 async def test_schemas_are_valid_object_rooted_and_without_references(installation: Installation) -> None:
-    for tool in await definitions(installation):
+    for tool in await definitions(installation, profiles=PROFILES):
         for schema in (tool["inputSchema"], tool["outputSchema"]):
             jsonschema.Draft202012Validator.check_schema(schema)
             assert schema["type"] == "object"
@@ -158,8 +173,11 @@ async def test_schemas_are_valid_object_rooted_and_without_references(installati
 
 
 async def test_a_published_parameter_takes_what_its_model_takes(installation: Installation) -> None:
-    published = {tool["name"]: set(tool["inputSchema"]["properties"]) for tool in await definitions(installation)}
-    assert published == {spec.name: set(spec.arguments.model_fields) for spec in TOOLS}
+    published = {
+        tool["name"]: set(tool["inputSchema"]["properties"])
+        for tool in await definitions(installation, profiles=PROFILES)
+    }
+    assert published == {spec.name: set(spec.arguments.model_fields) for spec in tools_of(PROFILES)}
 
 
 def test_no_definition_uses_a_word_that_we_do_not_use() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from mcp.server.caching import CacheHint
 
 from wattproof import __version__
 from wattproof.server.mcp_resources import add_resources
-from wattproof.server.mcp_tools import TOOLS, sdk_tool
+from wattproof.server.mcp_tools import sdk_tool, tools_of
 
 if TYPE_CHECKING:
     from wattproof.tools.deps import Deps
@@ -31,10 +31,11 @@ _INSTRUCTIONS = (
 _LISTS = CacheHint(ttl_ms=300_000, scope="public")
 
 
-def build_server(open_deps: OpenDeps) -> MCPServer[Deps]:
+def build_server(open_deps: OpenDeps, profiles: Iterable[str] = ()) -> MCPServer[Deps]:
     """The server with its tools and its resources. Nothing is opened before it runs.
 
-    Nothing in a `*/list` answer depends on settings, on the ledger or on the data of an edition.
+    `profiles` add tools to the core. Nothing else in a `*/list` answer depends on settings, on the ledger or on the data
+    of an edition.
     """
 
     @asynccontextmanager
@@ -47,7 +48,7 @@ def build_server(open_deps: OpenDeps) -> MCPServer[Deps]:
         name="wattproof",
         instructions=_INSTRUCTIONS,
         version=__version__,
-        tools=[sdk_tool(spec) for spec in TOOLS],
+        tools=[sdk_tool(spec) for spec in tools_of(profiles)],
         lifespan=lifespan,
         log_level="WARNING",
         cache_hints={

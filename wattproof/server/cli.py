@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import typer
 
 from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofError
-from wattproof.server import cli_estimate, cli_hosts, cli_run, cli_serve, cli_state, cli_tools
+from wattproof.server import cli_estimate, cli_hosts, cli_live, cli_run, cli_serve, cli_state, cli_tools, cli_window
 
 __all__ = ["build_app", "run_command"]
 
@@ -23,6 +23,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("receipt", cli_tools.receipt),
     ("verify", cli_tools.verify),
     ("reproduce", cli_estimate.reproduce),
+    ("providers", cli_live.providers),
+    ("grid", cli_live.grid),
+    ("window", cli_window.window),
     ("serve", cli_serve.serve),
     ("install", cli_hosts.install),
     ("doctor", cli_state.doctor),

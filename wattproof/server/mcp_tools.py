@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from wattproof.server.mcp_errors import argument_problems
 from wattproof.server.mcp_schemas import input_schema, output_schema
 from wattproof.tools import estimate_request as estimate
 from wattproof.tools import explain
+from wattproof.tools import recommend_window as window
 from wattproof.tools import run_inference as run
 from wattproof.tools import summarize_ledger as summarize
 from wattproof.tools import verify_receipt as verify
@@ -29,7 +30,7 @@ from wattproof.tools.result import Arguments, Result
 if TYPE_CHECKING:
     from wattproof.tools.deps import Deps
 
-__all__ = ["TOOLS", "ToolSpec", "sdk_tool"]
+__all__ = ["PROFILE_TOOLS", "TOOLS", "ToolSpec", "sdk_tool", "tools_of"]
 
 # The four named fields where nothing more particular is known. In the definitions, so that a client can show them
 # before it calls.
@@ -94,8 +95,7 @@ TOOLS: tuple[ToolSpec, ...] = (
         name="run_inference",
         title="Run an LLM request",
         description=(
-            "Send a chat request to the provider that fits the limits, record it, return answer and signed receipt. "
-            "dry_run=true only shows the choice."
+            "Send a chat request to the provider that fits the limits, record it, return answer and signed receipt."
         ),
         arguments=run.RunArgs,
         result=run.RunResult,
@@ -142,6 +142,35 @@ TOOLS: tuple[ToolSpec, ...] = (
         open_world=False,
     ),
 )
+
+
+async def _window(args: window.WindowArgs, deps: Deps, _report: Report) -> window.WindowResult:
+    return await window.recommend_window(args, deps)
+
+
+PROFILE_TOOLS: Mapping[str, tuple[ToolSpec, ...]] = {
+    "ops": (
+        ToolSpec(
+            name="recommend_window",
+            title="Recommend when and where to run",
+            description=(
+                "Find the time and zone with the lowest forecast carbon intensity before a deadline. Sends no request."
+            ),
+            arguments=window.WindowArgs,
+            result=window.WindowResult,
+            call=_window,
+            brief=window.brief,
+            read_only=True,
+            idempotent=True,
+            open_world=True,
+        ),
+    ),
+}
+
+
+def tools_of(profiles: Iterable[str]) -> tuple[ToolSpec, ...]:
+    """The core tools, then those of each profile."""
+    return TOOLS + tuple(spec for profile in profiles for spec in PROFILE_TOOLS[profile])
 
 
 def sdk_tool(spec: ToolSpec) -> Tool:
