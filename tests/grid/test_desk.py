@@ -43,6 +43,15 @@ async def test_a_source_is_not_asked_again_before_its_next_interval_begins(world
     assert len(world.asked) == 2
 
 
+async def test_a_clock_that_was_set_back_does_not_stop_look_ups(world: World) -> None:
+    grid = world.desk()
+    await grid.refresh([FR])
+    world.now_s -= 86_400
+    world.answer = lambda request: {"value": 60, "starts_at": int(world.now_s)}
+    await grid.refresh([FR])
+    assert (await grid.readings([FR], world.now_s))[FR].value_gco2e_per_kwh == 60
+
+
 async def test_a_value_is_served_while_a_newer_one_is_looked_up(world: World) -> None:
     grid = world.desk()
     await grid.refresh([FR])

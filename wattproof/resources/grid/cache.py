@@ -62,11 +62,6 @@ class GridCache:
         self._writes = 0
         self.note: str | None = None
 
-    @property
-    def usable(self) -> bool:
-        """Whether anything can be kept here, as far as is known."""
-        return self._path is not None
-
     async def recall(self, place: Place, begun_by_s: float) -> tuple[Observation, ...]:
         """The newest observation of each source for `place` that had begun at `begun_by_s`."""
         return await self._run((), self._recall, place, begun_by_s)
