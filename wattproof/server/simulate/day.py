@@ -149,7 +149,7 @@ class _Replay:
         await stack.enter_async_context(client)
         grid = None
         if day.grid == "live":
-            grid = open_grid(client, world.clock)
+            grid = open_grid(client, world, loop.time)
             stack.push_async_callback(grid.aclose)
         return RunDeps(
             ledger=ledger,

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wattproof.resources.grid import Grid, GridConnection, GridSource, Observation, Place
+from wattproof.resources.grid.sources import default_sources
+from wattproof.server.simulate.fleet import World
 from wattproof.server.simulate.rows import ENVIRON, GRID_URLS
 
 if TYPE_CHECKING:
@@ -42,19 +44,19 @@ class _Invented:
 
 
 def invented_sources() -> tuple[GridSource, ...]:
-    """The sources, in the order in which the desk asks them."""
-    from wattproof.resources.grid.electricity_maps import ElectricityMaps
-    from wattproof.resources.grid.energy_charts import EnergyCharts
-    from wattproof.resources.grid.neso import Neso
-
-    real = (
-        ElectricityMaps(GRID_URLS["electricity-maps"]),
-        EnergyCharts(GRID_URLS["energy-charts"]),
-        Neso(GRID_URLS["neso"]),
+    """Every source, in the order in which the desk asks them; those whose keys `ENVIRON` lacks are never asked."""
+    return tuple(
+        cast("GridSource", cast("object", _Invented(source))) for source in default_sources(ENVIRON, GRID_URLS)
     )
-    return tuple(cast("GridSource", cast("object", _Invented(source))) for source in real)
 
 
-def open_grid(client: httpx2.AsyncClient, clock: Callable[[], float]) -> Grid:
-    """The desk; close it with `aclose`."""
-    return Grid(invented_sources(), client=client, environ=ENVIRON, clock=clock)
+def open_grid(client: httpx2.AsyncClient, world: World, monotonic: Callable[[], float]) -> Grid:
+    """The desk; close it with `aclose`. It keeps nothing on disk."""
+    return Grid(
+        invented_sources(),
+        client=client,
+        environ=ENVIRON,
+        clock=world.clock,
+        monotonic=monotonic,
+        random=world.draw("grid desk"),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -192,8 +192,8 @@ class EnergyChartsApi(_Api):
             )
             raise _Refused(400, text, "text/plain")
         now_s = self._world.clock()
-        first = now_s // DAY_S * DAY_S
-        times = [int(first + step * _QUARTER_S) for step in range(96)]
+        first, last = self._asked_span(request.url.params, now_s)
+        times = list(range(first, last, _QUARTER_S))
         known = [at for at in times if at + _QUARTER_S <= now_s - max(self._profile.lag_s, 2 * HOUR_S)]
         return {
             "unix_seconds": times,
@@ -201,6 +201,13 @@ class EnergyChartsApi(_Api):
             "co2eq_forecast": [None if at in known else self._value(zone, at) for at in times],
             "deprecated": False,
         }
+
+    def _asked_span(self, asked: httpx2.QueryParams, now_s: float) -> tuple[int, int]:
+        """Quarter-hours from `start` to `end`; the present day unless given."""
+        today = int(now_s // DAY_S * DAY_S)
+        first = int(_utc(asked["start"])) if "start" in asked else today
+        last = int(_utc(asked["end"])) if "end" in asked else today + int(DAY_S)
+        return first // _QUARTER_S * _QUARTER_S, min(last, first + 31 * int(DAY_S))
 
     def _value(self, zone: str, at_s: int) -> float | None:
         return None if self._is_null(zone, at_s) else round(_DIRECT_SHARE * self._curve.truth(zone, at_s), 1)
@@ -242,12 +249,18 @@ class NesoApi(_Api):
 def _span(start: str, end: str) -> tuple[float, float]:
     """From and to of `/intensity/{from}/{to}`, where `to` may be fw24h, fw48h or pt24h."""
     relative = {"fw24h": DAY_S, "fw48h": 2 * DAY_S, "pt24h": -DAY_S}
+    begins = _utc(start)
+    ends = begins + relative[end] if end in relative else _utc(end)
+    return min(begins, ends), max(begins, ends)
+
+
+def _utc(text: str) -> float:
+    """Unix seconds of a time; without an offset it is UTC."""
     try:
-        begins = datetime.fromisoformat(start).timestamp()
-        ends = begins + relative[end] if end in relative else datetime.fromisoformat(end).timestamp()
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise _bad_request() from error
-    return min(begins, ends), max(begins, ends)
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _bad_request() -> _Refused:

@@ -20,6 +20,7 @@ HOUR_S = 3600
 # A publisher measures about 100 minutes after an hour began; until then it estimates (facts of Electricity Maps' API).
 _PUBLISHED_AFTER_S = 100 * 60.0
 _LEAST_SHARE = 0.2
+_MOST_OF_DAY = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Curve:
 def _shape(world: World, zone: str, day: int) -> tuple[float, float, float]:
     """Swing (share of the mean), hour of the peak, and the day's own factor."""
     place, daily = world.draw("zone", zone), world.draw("day", zone, day)
-    return place.uniform(0.1, 0.35), place.uniform(17.0, 20.0), daily.lognormvariate(0.0, 0.15)
+    of_day = min(_MOST_OF_DAY, max(1 / _MOST_OF_DAY, daily.lognormvariate(0.0, 0.15)))
+    return place.uniform(0.1, 0.35), place.uniform(17.0, 20.0), of_day
 
 
 def rfc3339(unix_s: float, *, to: str = "seconds") -> str:

@@ -16,6 +16,7 @@ __all__ = ["PATHS", "Answer", "Wire", "asked", "frames", "refusal", "whole"]
 Wire = Literal["openai-chat", "anthropic-messages"]
 
 PATHS: Mapping[str, Wire] = {"/v1/chat/completions": "openai-chat", "/v1/messages": "anthropic-messages"}
+_MOST_TOKENS = 4096
 _SIMULATED = "SIMULATED ANSWER"
 _ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
 
@@ -56,18 +57,16 @@ def asked(wire: Wire, body: Mapping[str, Any]) -> Asked:
     Raises:
         KeyError, TypeError, ValueError: it lacks what the API demands.
     """
-    limit = (
-        body["max_tokens"]
-        if wire == "anthropic-messages"
-        else body.get("max_tokens") or body.get("max_completion_tokens")
-    )
+    limit: Any = body.get("max_tokens") or body.get("max_completion_tokens")
+    if wire == "openai-chat" and limit is None:
+        limit = _MOST_TOKENS
     options: Mapping[str, Any] = body.get("stream_options") or {}
     said = " ".join(str(message["content"]) for message in body["messages"])
     return Asked(
         wire=wire,
         model=str(body["model"]),
         text=f"{body.get('system') or ''} {said}".strip(),
-        max_tokens=int(limit or 4096),
+        max_tokens=int(limit),
         stream=bool(body.get("stream")),
         usage=bool(options.get("include_usage")),
     )
