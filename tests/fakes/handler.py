@@ -187,13 +187,13 @@ class Handler(BaseHTTPRequestHandler):
         self._end()
 
     def _mode_huge(self) -> None:
-        """13 MB; says when the client has stopped reading."""
+        """Pieces of 64 KiB, 13 MB unless told; says when the client has stopped reading."""
         self._open()
         answer = self._answer(None)
         for frame in self.dialect.frames(answer)[: self.dialect.head - 1]:
             self._chunk(frame)
         piece = self.dialect.piece(answer, "x" * 65_536)
-        for _ in range(200):
+        for _ in range(self.provider.huge_pieces):
             self._push(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         self._end()
 

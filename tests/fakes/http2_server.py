@@ -26,15 +26,24 @@ from tests.fakes.dialects import Answer, OpenAiChat
 ADDRESS = "127.0.0.2"
 _ANSWER = Answer("gpt-oss-120b-2026", ("The capital ", "of France ", "is Paris."), {}, {})
 
+_FRAMES = [*OpenAiChat().frames(_ANSWER), OpenAiChat.done]
+# RFC 9113, section 6.1: a connection error.
+_DATA_ON_STREAM_0 = b"\0\0\1\0\0\0\0\0\0x"
+
 
 @dataclass
 class Http2Provider:
-    """What the server saw. `hang` keeps every answer open after its first piece; `mute` answers nothing at all."""
+    """What the server saw. `hang` keeps every answer open after its first piece, until another
+    answer of its connection is left; `mute` answers nothing at all.
+
+    `garble` sends a frame that must not be, before the answer (0 pieces) or after its first piece (1).
+    """
 
     base_url: str
     trust: ssl.SSLContext
     hang: bool = False
     mute: bool = False
+    garble: int | None = None
     headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     streams: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     resets: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
@@ -86,34 +95,42 @@ def _serve(plain: socket.socket, port: int, context: ssl.SSLContext, provider: H
     with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
         state = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         state.initiate_connection()
+        hanging: set[int] = set()
         connection.sendall(state.data_to_send())
         while data := connection.recv(65_536):
             for event in state.receive_data(data):
-                _react(event, port, state, provider)
+                _react(event, port, state, provider, hanging)
             connection.sendall(state.data_to_send())
+            if provider.garble is not None and provider.streams:
+                connection.sendall(_DATA_ON_STREAM_0)
 
 
-def _react(event: object, port: int, state: H2Connection, provider: Http2Provider) -> None:
+def _react(event: object, port: int, state: H2Connection, provider: Http2Provider, hanging: set[int]) -> None:
     if isinstance(event, RequestReceived):
         provider.headers.append({str(name): str(value) for name, value in event.headers or ()})
     elif isinstance(event, DataReceived):
         state.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
     elif isinstance(event, StreamReset):
-        provider.saw(provider.resets, (event.stream_id, int(event.error_code or 0)))
+        left = event.stream_id or 0
+        provider.saw(provider.resets, (left, int(event.error_code or 0)))
+        for stream_id in hanging - {left}:
+            _send(stream_id, state, _FRAMES[1:], last=True)
+        hanging.clear()
     elif isinstance(event, StreamEnded):
         stream_id = event.stream_id or 0
-        if not provider.mute:
-            _answer(stream_id, state, provider)
+        if not provider.mute and provider.garble != 0:
+            partly = provider.hang or provider.garble is not None
+            headers = [(":status", "200"), ("content-type", "text/event-stream"), ("set-cookie", "id=1")]
+            state.send_headers(stream_id, headers)
+            _send(stream_id, state, _FRAMES[: 1 if partly else None], last=not partly)
+            hanging |= {stream_id} if partly else set()
         provider.saw(provider.streams, (port, stream_id))
 
 
-def _answer(stream_id: int, state: H2Connection, provider: Http2Provider) -> None:
-    dialect = OpenAiChat()
-    frames = [*dialect.frames(_ANSWER), dialect.done]
-    state.send_headers(stream_id, [(":status", "200"), ("content-type", "text/event-stream"), ("set-cookie", "id=1")])
-    for frame in frames[: 1 if provider.hang else None]:
+def _send(stream_id: int, state: H2Connection, frames: list[bytes], *, last: bool) -> None:
+    for frame in frames:
         state.send_data(stream_id, frame)
-    if not provider.hang:
+    if last:
         state.end_stream(stream_id)
 
 

@@ -80,6 +80,7 @@ class FakeProvider:
     received: list[Received] = field(default_factory=list[Received])
     retry_after: str = "7"
     slow_s: float = 0.2
+    huge_pieces: int = 200
     pieces: tuple[str, ...] = PIECES
     usage: dict[str, Any] = field(default_factory=lambda: dict(USAGE))
     lie: dict[str, Any] = field(default_factory=lambda: {"prompt_tokens": -5, "completion_tokens": 8})

@@ -107,9 +107,7 @@ async def test_leaving_an_http2_answer_resets_its_stream_and_no_other(
             assert await anext(leaves) == ChatDelta("The capital ")
         assert await anyio.to_thread.run_sync(http2_provider.wait_for_resets, 1)
         assert http2_provider.resets == [(3, CANCEL)]
-        http2_provider.hang = False
-        assert (await ask(http2_client, row(http2_provider))).text == "The capital of France is Paris."
-    assert len({port for port, _ in http2_provider.streams}) == 1
+        assert [event.text async for event in stays] == ["of France ", "is Paris.", "The capital of France is Paris."]
 
 
 async def test_a_deadline_before_the_headers_resets_the_stream(
@@ -124,17 +122,30 @@ async def test_a_deadline_before_the_headers_resets_the_stream(
     assert http2_provider.resets == [(1, CANCEL)]
 
 
-async def test_a_hundred_answers_left_early_do_not_use_a_connection_up(
+@pytest.mark.parametrize(("pieces", "text"), [(0, ""), (1, "The capital ")])
+async def test_broken_framing_is_a_failure_like_any_other(
+    pieces: int, text: str, http2_client: httpx2.AsyncClient, http2_provider: Http2Provider
+) -> None:
+    http2_provider.garble = pieces
+    with pytest.raises(UpstreamError) as caught:
+        await ask(http2_client, row(http2_provider))
+    assert caught.value.partial_text in ("", text)
+    http2_provider.garble = None
+    assert (await ask(http2_client, row(http2_provider))).text == "The capital of France is Paris."
+
+
+async def test_a_connection_on_which_an_answer_was_left_serves_no_new_call(
     http2_client: httpx2.AsyncClient, http2_provider: Http2Provider
 ) -> None:
-    http2_provider.hang = True
-    for _ in range(120):
-        events = stream_chat(http2_client, row(http2_provider), REQUEST, api_key=KEY, timeout_s=10)
-        async with aclosing(events):
-            await anext(events)
-    http2_provider.hang = False
-    assert (await ask(http2_client, row(http2_provider))).text == "The capital of France is Paris."
-    assert len({port for port, _ in http2_provider.streams}) == 1
+    for _ in range(3):
+        http2_provider.mute = True
+        with pytest.raises(UpstreamError):
+            async for _ in stream_chat(http2_client, row(http2_provider), REQUEST, api_key=KEY, timeout_s=0.3):
+                pass
+        http2_provider.mute = False
+        assert (await ask(http2_client, row(http2_provider))).text == "The capital of France is Paris."
+    ports = [port for port, _ in http2_provider.streams]
+    assert ports[0] != ports[1] == ports[2] != ports[3] == ports[4] != ports[5]
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(http2_provider: Http2Provider) -> None:

@@ -1,7 +1,8 @@
 """HTTP/2 to providers that offer it, with streams that really end when we leave them.
 
 httpcore2 2.16 forgets a stream that is closed early without telling the server, which goes on computing, and bills it.
-So each request carries a trace callback (a public extension) that resets its stream on the way out. The way from there
+So each request carries a trace callback (a public extension) that resets its stream on the way out, and retires the
+connection once its other streams have ended. The way from there
 to the stream's connection is private to httpcore2; where a later version moves it, streams are left as that version
 leaves them, and `tests/providers/test_transport.py` fails.
 """
@@ -24,7 +25,7 @@ _RESET_AT_MOST_S = 1.0
 class Http2Transport(httpx2.AsyncHTTPTransport):
     """HTTP/2 where the server agrees during the TLS handshake, HTTP/1.1 where it does not.
 
-    Source: RFC 9113, sections 5.4.2 (RST_STREAM with CANCEL) and 5.2 (flow control).
+    Source: RFC 9113, section 5.4.2 (stream errors) and section 7 (CANCEL).
     """
 
     def __init__(self, **options: Any) -> None:
@@ -57,10 +58,9 @@ class _Leaving:
         stream = state.streams.get(stream_id)
         if stream is None or stream.closed:
             return
-        unread = sum(getattr(event, "flow_controlled_length", 0) for event in self._connection._events[stream_id])
+        # The connection may be dead, which nobody would notice: its other streams go on, and new calls open another.
+        self._connection._used_all_stream_ids = True
         try:
-            # What was received and will not be read still counts against the window that all streams share.
-            state.acknowledge_received_data(unread, stream_id)
             state.reset_stream(stream_id, error_code=_CANCEL)
         except ProtocolError:
             # The connection is ending anyway.
@@ -74,5 +74,5 @@ def _http2_connection(pool: object, request: object) -> Any:
     carried: list[Any] = getattr(pool, "_requests", [])
     outer = next((one.connection for one in carried if one.request is request), None)
     inner = getattr(outer, "_connection", None)
-    known = all(hasattr(inner, name) for name in ("_h2_state", "_events", "_write_outgoing_data"))
+    known = all(hasattr(inner, name) for name in ("_h2_state", "_used_all_stream_ids", "_write_outgoing_data"))
     return inner if known else None

@@ -14,6 +14,7 @@ from typing import Any, cast
 import anyio
 import httpx2
 import orjson
+from h2.exceptions import H2Error
 
 from wattproof.methodology.errors import UpstreamError
 from wattproof.resources.providers.records import Deployment
@@ -22,6 +23,8 @@ from wattproof.resources.providers.upstream_failures import http_failure, is_fin
 __all__ = ["UpstreamCall", "body_chunks", "drain", "encoded", "opened", "require_media_type", "stream_error"]
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+# httpcore2 lets errors of the HTTP/2 framing through as they are.
+_BELOW_HTTP = (httpx2.TransportError, H2Error)
 _MAX_ERROR_BYTES = 64 * 1024
 _CONNECT_TIMEOUT_S = 10.0
 # How long to wait for the end of the body after the answer's own end, so that the connection can be used again.
@@ -78,6 +81,8 @@ async def opened(client: httpx2.AsyncClient, call: UpstreamCall, body: bytes) ->
             # The deadline is ours; a read timeout of the client's own would also end its neighbours on one connection.
             timeout=httpx2.Timeout(None, connect=min(max(call.left_s(), 0.001), _CONNECT_TIMEOUT_S)),
         )
+        if not 0 < (upstream.url.port or 1) < 65_536:
+            raise ValueError("no such port")
     except (httpx2.InvalidURL, ValueError) as error:
         raise UpstreamError(
             "bad_request", f"{call.deployment.id}: the request cannot be sent: {type(error).__name__}.", retryable=False
@@ -87,7 +92,7 @@ async def opened(client: httpx2.AsyncClient, call: UpstreamCall, body: bytes) ->
             response = await client.send(upstream, stream=True, follow_redirects=False)
     except TimeoutError as error:
         raise call.late() from error
-    except httpx2.TransportError as error:
+    except _BELOW_HTTP as error:
         raise transport_failure(error, call.host, streaming=False) from error
     try:
         if response.status_code != 200:
@@ -158,7 +163,7 @@ async def body_chunks(response: httpx2.Response, call: UpstreamCall) -> AsyncGen
                 chunk = await anext(raw, None)
         except TimeoutError as error:
             raise call.late() from error
-        except httpx2.TransportError as error:
+        except _BELOW_HTTP as error:
             raise transport_failure(error, call.host, streaming=True) from error
         if chunk is None:
             return
@@ -201,6 +206,6 @@ async def _error_body(response: httpx2.Response, call: UpstreamCall) -> bytes:
                 body += chunk
                 if len(body) > _MAX_ERROR_BYTES:
                     break
-        except httpx2.TransportError:
+        except _BELOW_HTTP:
             pass
     return bytes(body[:_MAX_ERROR_BYTES])

@@ -49,7 +49,7 @@ _FINAL_ERRORS = frozenset(
 )
 
 
-def transport_failure(error: httpx2.TransportError, host: str, *, streaming: bool) -> UpstreamError:
+def transport_failure(error: Exception, host: str, *, streaming: bool) -> UpstreamError:
     """The failure below HTTP. `streaming` says that a 200 response had begun."""
     if isinstance(error, httpx2.TimeoutException):
         return UpstreamError("timeout", f"{host} did not answer in time.", retryable=True)
