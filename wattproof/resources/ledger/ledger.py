@@ -20,6 +20,7 @@ from wattproof.resources.ledger.records import (
     Attempt,
     AttemptDraft,
     AttemptState,
+    DecisionPage,
     EntryDraft,
     EntryPage,
     FsckReport,
@@ -148,6 +149,18 @@ class Ledger:
     ) -> EntryPage:
         """Entries newest first; pass `next_cursor` back for the page after."""
         return await self._read(queries.page, log_id, cursor, limit, operation_id)
+
+    async def decisions(
+        self,
+        log_id: str,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        cursor: tuple[str, int] | None = None,
+        limit: int = 100,
+    ) -> DecisionPage:
+        """The stored decisions of runs in [since, until), newest first; pass `next_cursor` back for the page after."""
+        return await self._read(queries.decisions, log_id, since, until, cursor, limit)
 
     async def attempts(self, log_id: str, request_id: str) -> tuple[Attempt, ...]:
         """The tries of a request, first to last."""

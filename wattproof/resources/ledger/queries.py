@@ -6,11 +6,11 @@ from statistics import median
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.ledger.records import EntryPage, RecentRuns, Settled
+from wattproof.resources.ledger.records import DecisionPage, DecisionRow, EntryPage, RecentRuns, Settled
 from wattproof.resources.ledger.rows import SELECT_ENTRY, from_row
 from wattproof.resources.receipts import Frontier, InclusionProof, inclusion_proof, leaf_hash, subtree_from_leaves
 
-__all__ = ["find", "head", "inclusion", "jws_of", "logs", "page", "recent"]
+__all__ = ["decisions", "find", "head", "inclusion", "jws_of", "logs", "page", "recent"]
 
 _LONGEST_PAGE = 500
 # The columns that name one entry of a log.
@@ -52,6 +52,41 @@ def page(
     ).fetchall()
     entries = tuple(from_row(row) for row in rows[:limit])
     return EntryPage(entries, entries[-1].seq if len(rows) > limit else None)
+
+
+def decisions(
+    connection: sqlite3.Connection,
+    log_id: str,
+    since: str | None,
+    until: str | None,
+    cursor: tuple[str, int] | None,
+    limit: int,
+) -> DecisionPage:
+    """The decisions of runs in [since, until) (RFC 3339 UTC), newest first, from below `cursor`.
+
+    Raises:
+        InvalidInput: `limit` is not 1 to 500.
+    """
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise InvalidInput("limit", f"is {limit}", f"give 1 to {_LONGEST_PAGE}")
+    where, values = "e.log_id = ? AND e.kind = 'inference'", list[str | int]([log_id])
+    for condition, bounds in (
+        ("e.occurred_at >= ?", (since,)),
+        ("e.occurred_at < ?", (until,)),
+        ("(e.occurred_at, e.seq) < (?, ?)", cursor or (None,)),
+    ):
+        given = [bound for bound in bounds if bound is not None]
+        if given:
+            where += f" AND {condition}"
+            values += given
+    sql = (
+        "SELECT e.seq, e.occurred_at, e.deployment, d.json FROM entry e "  # noqa: S608
+        "LEFT JOIN decision d ON d.log_id = e.log_id AND d.seq = e.seq "
+        f"WHERE {where} ORDER BY e.occurred_at DESC, e.seq DESC LIMIT ?"
+    )
+    found = [DecisionRow(*row) for row in connection.execute(sql, (*values, limit + 1))]
+    rows = tuple(found[:limit])
+    return DecisionPage(rows, (rows[-1].occurred_at, rows[-1].seq) if len(found) > limit else None)
 
 
 def recent(connection: sqlite3.Connection, log_id: str, since: str) -> tuple[RecentRuns, ...]:

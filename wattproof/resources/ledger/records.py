@@ -13,6 +13,8 @@ __all__ = [
     "Attempt",
     "AttemptDraft",
     "AttemptState",
+    "DecisionPage",
+    "DecisionRow",
     "EntryDraft",
     "EntryKind",
     "EntryPage",
@@ -249,6 +251,24 @@ class EntryPage:
 
     entries: tuple[Settled, ...]
     next_cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """The routing decision stored beside one entry; `json` is None where it was erased or never stored."""
+
+    seq: int
+    occurred_at: str
+    deployment: str
+    json: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPage:
+    """Decisions, newest first, and the cursor of the next page (None at the end)."""
+
+    rows: tuple[DecisionRow, ...]
+    next_cursor: tuple[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
