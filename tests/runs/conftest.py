@@ -6,13 +6,15 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import pytest
 
+from wattproof.resources.grid import Grid, GridConnection, Observation, Place
+from wattproof.resources.grid.cache import GridCache
 from wattproof.resources.ledger import Ledger, open_ledger
 from wattproof.resources.providers import ChatRequest, Deployment
 from wattproof.resources.providers.transport import open_client
@@ -80,6 +82,65 @@ class Bench:
     async def sound(self) -> None:
         """The ledger agrees with its own receipts."""
         assert (await self.ledger.fsck()).findings == ()
+
+
+@dataclass
+class Signal:
+    """A grid source that says what a test tells it: a value in gCO2e/kWh by zone, or an error, of the present hour."""
+
+    said: dict[str, float | Exception] = field(default_factory=dict[str, float | Exception])
+    basis: Literal["average", "marginal"] = "average"
+    factor_scope: Literal["lifecycle", "direct"] = "lifecycle"
+    name: str = "signal"
+    title: str = "A signal"
+    key_env: tuple[str, ...] = ()
+    starts_s: float | None = None
+
+    def covers(self, place: Place) -> bool:
+        return place.zone in self.said
+
+    async def latest(self, place: Place, connection: GridConnection) -> Observation:
+        value = self.said[place.zone]
+        if isinstance(value, Exception):
+            raise value
+        begun = int(connection.now_s) // 3600 * 3600 if self.starts_s is None else int(self.starts_s)
+        return Observation(
+            zone=place.zone,
+            value_gco2e_per_kwh=value,
+            starts_at=begun,
+            step_s=3600,
+            received_at=int(connection.now_s),
+            basis=self.basis,
+            factor_scope=self.factor_scope,
+            accounting="consumption",
+            evidence="measured",
+            source=self.name,
+            licence="test",
+            renewable_ratio_bps=2500,
+        )
+
+    async def forecast(self, place: Place, until_s: float, connection: GridConnection) -> tuple[Observation, ...]:
+        return ()
+
+    async def history(self, place: Place, connection: GridConnection) -> tuple[Observation, ...]:
+        return (await self.latest(place, connection),)
+
+
+@pytest.fixture
+async def signal(bench: Bench, tmp_path: Path) -> AsyncIterator[Signal]:
+    """Live grid readings for the runs of `bench`, as the signal says them."""
+    source = Signal()
+    grid = Grid(
+        (source,),
+        client=bench.deps.client,
+        environ={},
+        clock=time.time,
+        cache=GridCache(tmp_path / "grid.sqlite3"),
+        patience_s=2.0,
+    )
+    bench.deps = replace(bench.deps, grid=grid)
+    yield source
+    await grid.aclose()
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def append(
     payload: PayloadBuilder,
     attempt_no: int | None,
 ) -> Settled:
-    """Give `draft` the next place in its log.
+    """Give `draft` the next place in its log; where its source and external_id have an entry already, return that.
 
     Raises:
         RequestConflict: its request_id has an entry already.
@@ -128,6 +128,11 @@ def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -
 
 
 def _already(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) -> Settled | None:
+    if draft.external_id is not None:
+        sql = f"{SELECT_ENTRY} WHERE e.log_id = ? AND e.source = ? AND e.external_id = ?"
+        row = transaction.connection.execute(sql, (draft.log_id, draft.source, draft.external_id)).fetchone()
+        if row is not None:
+            return from_row(row)
     if draft.request_id is None:
         return None
     sql = "SELECT seq, receipt_id, request_digest FROM entry WHERE log_id = ? AND request_id = ?"

@@ -15,7 +15,7 @@ from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, column
 __all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "VERSION", "prepare"]
 
 APPLICATION_ID = 0x57505246  # "WPRF"
-VERSION = 1
+VERSION = 2
 
 _AMOUNTS = ("energy_nwh", "carbon_location_ng", "carbon_market_ng", "water_nl", "adpe_pgsbeq")
 
@@ -133,6 +133,14 @@ def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> N
         db.conn.execute("INSERT INTO meta VALUES ('kind', ?), ('created_at', ?)", (kind, now))
         db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.conn.execute("PRAGMA user_version = 1")
+
+    @migrations(name="0002_external")
+    def _(db: Database) -> None:
+        # What another source, or a correction, brings in comes in once.
+        db.conn.execute(
+            "CREATE UNIQUE INDEX entry_external ON entry (log_id, source, external_id) WHERE external_id IS NOT NULL"
+        )
+        db.conn.execute("PRAGMA user_version = 2")
 
     # One transaction around all of it: a crash leaves an empty file, which the next start completes.
     connection.execute("BEGIN IMMEDIATE")

@@ -16,7 +16,7 @@ from wattproof.methodology.propagate import Row, total
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import Summary, SummaryQuery, SummaryRow
 from wattproof.resources.ledger.rollups import hours_from
-from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, SUMS, select_sums
+from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, SUMS, select_sums
 from wattproof.resources.ledger.times import Span, bucket, check_instant, spans
 
 __all__ = ["GROUPS", "summarize"]
@@ -197,7 +197,8 @@ def _quantity(
 
     No interval when any of them has none: a width would then be invented.
     """
-    known = [part for part in parts if part.sums[f"{kind}_known"]]
+    # An adjustment counts no request and may stand alone in its dimension.
+    known = [part for part in parts if part.sums[f"{kind}_known"] or _adds(part, prefix)]
     if not known:
         return None
     rows: list[Row] = []
@@ -216,8 +217,12 @@ def _quantity(
     return quantity.median, quantity.low, quantity.high
 
 
+def _adds(part: _Part, prefix: str) -> bool:
+    return any(part.sums[f"{prefix}{k}"] for k in range(MAX_TERMS))
+
+
 def _known(sums: Mapping[str, float], count: str, name: str, unit: float) -> float | None:
-    return sums[name] * unit if sums[count] else None
+    return sums[name] * unit if sums[count] or sums[name] else None
 
 
 def _renewable_ratio_bps(sums: Mapping[str, float]) -> int | None:
@@ -229,7 +234,7 @@ def _renewable_ratio_bps(sums: Mapping[str, float]) -> int | None:
 def _costs(parts: Sequence[_Part]) -> dict[str, int]:
     costs: dict[str, int] = {}
     for part in parts:
-        if part.sums["cost_known"]:
+        if part.sums["cost_known"] or part.sums["cost_micros"]:
             currency = part.dimension["currency"]
             costs[currency] = costs.get(currency, 0) + int(part.sums["cost_micros"])
     return costs
@@ -241,8 +246,9 @@ def _counts(parts: Sequence[_Part]) -> dict[str, dict[str, int]]:
     for group, column in GROUPS.items():
         held = counts[group]
         for part in parts:
-            value = part.dimension[column]
-            held[value] = held.get(value, 0) + int(part.sums["request_count"])
+            if count := int(part.sums["request_count"]):
+                value = part.dimension[column]
+                held[value] = held.get(value, 0) + count
     return counts
 
 

@@ -32,31 +32,34 @@ DIMENSION_COLUMNS = (
     "signature_id",
 )
 
+# An adjustment changes what requests add up to, not how many there are.
+_OF_REQUESTS = "FILTER (WHERE kind <> 'adjustment')"
+
 _REAL = frozenset({"energy_own_variance", "carbon_own_variance", "renewable_weight"})
 
 # column of a rollup -> expression over entries
 SUMS: dict[str, str] = {
-    "request_count": "COUNT(*)",
+    "request_count": f"COUNT(*) {_OF_REQUESTS}",
     "input_tokens": "SUM(input_tokens)",
     "cached_input_tokens": "SUM(cached_input_tokens)",
     "output_tokens": "SUM(output_tokens)",
     "reasoning_tokens": "SUM(reasoning_tokens)",
-    "energy_known": "COUNT(energy_nwh)",
+    "energy_known": f"COUNT(energy_nwh) {_OF_REQUESTS}",
     "energy_nwh": "COALESCE(SUM(energy_nwh), 0)",
     **{f"e{k}": f"COALESCE(SUM(e{k}), 0)" for k in range(MAX_TERMS)},
     "energy_own_variance": "TOTAL(energy_own_variance)",
-    "carbon_known": "COUNT(carbon_location_ng)",
+    "carbon_known": f"COUNT(carbon_location_ng) {_OF_REQUESTS}",
     **{f"c{k}": f"COALESCE(SUM(c{k}), 0)" for k in range(MAX_TERMS)},
     "carbon_own_variance": "TOTAL(carbon_own_variance)",
-    "market_known": "COUNT(carbon_market_ng)",
+    "market_known": f"COUNT(carbon_market_ng) {_OF_REQUESTS}",
     "carbon_market_ng": "COALESCE(SUM(carbon_market_ng), 0)",
-    "water_known": "COUNT(water_nl)",
+    "water_known": f"COUNT(water_nl) {_OF_REQUESTS}",
     "water_nl": "COALESCE(SUM(water_nl), 0)",
-    "adpe_known": "COUNT(adpe_pgsbeq)",
+    "adpe_known": f"COUNT(adpe_pgsbeq) {_OF_REQUESTS}",
     "adpe_pgsbeq": "COALESCE(SUM(adpe_pgsbeq), 0)",
-    "renewable_known": "COUNT(renewable_ratio_bps)",
+    "renewable_known": f"COUNT(renewable_ratio_bps) {_OF_REQUESTS}",
     "renewable_weight": "TOTAL(CAST(renewable_ratio_bps AS REAL) * energy_nwh)",
-    "cost_known": "COUNT(cost_micros)",
+    "cost_known": f"COUNT(cost_micros) {_OF_REQUESTS}",
     "cost_micros": "COALESCE(SUM(cost_micros), 0)",
 }
 

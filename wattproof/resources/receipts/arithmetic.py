@@ -9,6 +9,7 @@ from wattproof.methodology.errors import InvalidInput, UnknownMethod
 from wattproof.methodology.integers import outputs
 from wattproof.methodology.methods import Method, get_method
 from wattproof.methodology.quantity import Operand
+from wattproof.resources.receipts.adjustment import change, split
 from wattproof.resources.receipts.schema import OUTPUTS, USAGE_COUNTS
 from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
 
@@ -20,17 +21,26 @@ _RELATIVE = 1e-6
 
 
 def judge_arithmetic(payload: Mapping[str, Any], checks: list[Check]) -> Verdict:
-    """Put the operands of a valid payload into its method and compare; adds every comparison to `checks`."""
+    """Put the operands of a valid payload into its method and compare; adds every comparison to `checks`.
+
+    An adjustment states differences: of its outputs, and of its usage.
+    """
     method = _method(payload)
     if isinstance(method, Verdict):
         return method
     operands = [Operand(**operand) for operand in payload["operands"]]
-    problem = _usage_problem(operands, payload["usage"], checks) or _unit_problem(operands, method)
+    before: dict[str, float] | None = None
+    if payload["kind"] == "adjustment":
+        operands, before = split(operands)
+    problem = _usage_problem(operands, before, payload["usage"], checks) or _unit_problem(operands, method)
     if problem is not None:
         return problem
     numbers = {operand.name: operand.number for operand in operands}
     try:
-        computed = outputs(method.compute(numbers, payload["boundary"]))
+        if before is None:
+            computed = outputs(method.compute(numbers, payload["boundary"]))
+        else:
+            computed = change(method, numbers, before, payload["boundary"])
     except (InvalidInput, OverflowError) as error:
         return failed("not_computable", f"{method.id} cannot be computed: {error}")
     differing = [
@@ -56,10 +66,15 @@ def _method(payload: Mapping[str, Any]) -> Method | Verdict:
     return method
 
 
-def _usage_problem(operands: list[Operand], usage: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+def _usage_problem(
+    operands: list[Operand], before: Mapping[str, float] | None, usage: Mapping[str, Any], checks: list[Check]
+) -> Verdict | None:
     for operand in operands:
-        if operand.name in USAGE_COUNTS and operand.number != usage[operand.name]:
-            checks.append(Check(f"usage.{operand.name}", usage[operand.name], operand.number, "operands"))
+        if operand.name not in USAGE_COUNTS:
+            continue
+        count = operand.number if before is None else operand.number - before.get(operand.name, operand.number)
+        if count != usage[operand.name]:
+            checks.append(Check(f"usage.{operand.name}", usage[operand.name], count, "operands"))
             return failed("usage_differs", f"The operand {operand.name} is not the {operand.name} of the usage.")
     return None
 

@@ -28,16 +28,20 @@ _NOT_A_MOMENT = ("annual", "mixture")
 
 def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdict:
     """Judge a valid payload: its zone, its intensity against reading and zone average, its energy per token."""
+    # An adjustment states differences, which have no intensity and no tokens of their own.
+    is_difference = payload["kind"] == "adjustment"
     verdicts = [
         _same_place(payload),
-        _implied_intensity(payload, checks),
+        None if is_difference else _implied_intensity(payload, checks),
         _intensity_of_zone(payload["grid"]["accounting"], checks),
-        _energy_per_token(payload, checks),
+        None if is_difference else _energy_per_token(payload, checks),
     ]
     for kind in ("fail", "unknown"):
         for verdict in verdicts:
             if verdict is not None and verdict.verdict == kind:
                 return verdict
+    if is_difference:
+        return passed("The reading that it corrects to is ordinary for its zone.")
     return passed(
         "Carbon over energy is the intensity of its reading; the reading and the energy per token are ordinary."
     )
