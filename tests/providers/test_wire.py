@@ -18,7 +18,14 @@ from wattproof.resources.providers import ChatRequest, count_text, usage_so_far
 from wattproof.resources.providers.chat_answer import MAX_REPORTED_BYTES, ChatAnswer
 from wattproof.resources.providers.sse import Event, EventReader
 from wattproof.resources.providers.upstream_failures import quoted, retry_after_s
-from wattproof.resources.providers.usage import normalise_usage
+from wattproof.resources.providers.usage import (
+    ANTHROPIC,
+    EMBEDDINGS,
+    OPENAI,
+    RERANK,
+    UsageDialect,
+    normalise_usage,
+)
 
 HELLO = ChatRequest(({"role": "user", "content": "Hello"},), 16)
 
@@ -82,6 +89,106 @@ def test_no_bytes_break_the_reader(noise: bytes) -> None:
 )
 def test_usage_blocks_of_several_dialects_mean_the_same(block: dict[str, Any], usage: Usage) -> None:
     assert normalise_usage(block, answered=True) == usage
+
+
+@pytest.mark.parametrize(
+    ("block", "usage"),
+    [
+        # OpenAI, DeepSeek and Cerebras, whose block has no cached count.
+        ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_cache_hit_tokens": 4}, Usage(10, 5, 4)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "time_info": {}}, Usage(10, 5)),
+        # Gemini: cached is a part of the prompt, thoughts and the results of tools are not part of anything.
+        (
+            {
+                "promptTokenCount": 10,
+                "cachedContentTokenCount": 4,
+                "toolUsePromptTokenCount": 3,
+                "candidatesTokenCount": 5,
+                "thoughtsTokenCount": 20,
+                "totalTokenCount": 38,
+            },
+            Usage(13, 25, 4, 20),
+        ),
+        ({"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}, Usage(10, 5)),
+        # Bedrock: the cache apart, unless the total says otherwise.
+        ({"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 100}, Usage(110, 5, 100)),
+        (
+            {
+                "inputTokens": 10,
+                "outputTokens": 5,
+                "totalTokens": 145,
+                "cacheReadInputTokens": 100,
+                "cacheWriteInputTokens": 30,
+            },
+            Usage(140, 5, 100),
+        ),
+        ({"inputTokens": 110, "outputTokens": 5, "totalTokens": 115, "cacheReadInputTokens": 100}, Usage(110, 5, 100)),
+    ],
+)
+def test_usage_of_each_family_of_providers_means_the_same(block: dict[str, Any], usage: Usage) -> None:
+    assert normalise_usage(block, answered=True) == usage
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 10**6))
+def test_anthropic_input_is_the_sum_of_what_was_read_written_and_new(
+    new: int, written: int, read: int, output: int
+) -> None:
+    block = {
+        "input_tokens": new,
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": read,
+        "output_tokens": output,
+    }
+    usage = normalise_usage(block, answered=True, dialect=ANTHROPIC)
+    assert usage == (Usage(new + written + read, output, read) if new + written + read else None)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.booleans())
+def test_gemini_thoughts_are_output_with_or_without_a_total(
+    prompt: int, candidates: int, thoughts: int, with_total: bool
+) -> None:
+    block = {"promptTokenCount": prompt, "candidatesTokenCount": candidates, "thoughtsTokenCount": thoughts}
+    total = {"totalTokenCount": prompt + candidates + thoughts} if with_total else {}
+    assert normalise_usage(block | total, answered=True) == Usage(prompt, candidates + thoughts, 0, thoughts)
+
+
+@pytest.mark.parametrize("dialect", [ANTHROPIC, EMBEDDINGS, OPENAI, RERANK])
+@pytest.mark.parametrize("count", [-1, 10**13, 1.0, "1", True, [1]])
+def test_a_count_that_is_none_is_refused_in_every_dialect(dialect: UsageDialect, count: object) -> None:
+    for field in ("input", "output", "beside_input"):
+        paths = {"input": dialect.input[:1], "output": dialect.output[:1], "beside_input": dialect.beside_input[:1]}
+        block: dict[str, Any] = {}
+        for name, (path, *_) in {name: found for name, found in paths.items() if found}.items():
+            here = block
+            for key in path[:-1]:
+                here = here.setdefault(key, {})
+            here[path[-1]] = count if name == field else 5
+        if paths[field]:
+            with pytest.raises(InvalidInput):
+                normalise_usage(block, answered=True, dialect=dialect)
+
+
+_COUNT_NAMES = st.sampled_from(
+    sorted({path[0] for d in (ANTHROPIC, OPENAI, RERANK) for path in (*d.input, *d.output, *d.cached, *d.total)})
+) | st.sampled_from(
+    [
+        *("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"),
+        *("inputTokens", "outputTokens", "cacheReadInputTokens", "totalTokens"),
+    ]
+)
+
+
+@given(
+    st.dictionaries(_COUNT_NAMES, st.integers(-1, 100)),
+    st.sampled_from([ANTHROPIC, EMBEDDINGS, OPENAI, RERANK]),
+    st.booleans(),
+)
+def test_any_mixture_of_dialects_is_a_usage_or_nothing_or_refused(
+    block: dict[str, Any], dialect: UsageDialect, answered: bool
+) -> None:
+    with contextlib.suppress(InvalidInput):
+        usage = normalise_usage(block, answered=answered, dialect=dialect)
+        assert usage is None or not answered or usage.input_tokens > 0
 
 
 def test_reasoning_kept_apart_from_the_output_is_added_to_it() -> None:

@@ -117,6 +117,10 @@ def normalise_usage(block: Mapping[str, Any], *, answered: bool, dialect: UsageD
     cached, reasoning = _first(block, spoken.cached) or 0, _first(block, spoken.reasoning) or 0
     total = _first(block, spoken.total)
     beside_input, beside_output = _sum(block, spoken.beside_input), _sum(block, spoken.beside_output)
+    # Before anything is added to them, which could hide it.
+    for name, count in (("input", given_input), ("output", given_output)):
+        if count < 0:
+            raise InvalidInput(f"{name}_tokens", f"is {count}", "give a count of 0 or more")
     apart = beside_input + beside_output
     if apart > 0 and total != given_input + given_output:
         given_input += beside_input
