@@ -92,11 +92,12 @@ class _Desk:
         self._now = now
         self._newest = newest
         self._rates = rates
-        self._unit = reading_for(None, "reference", now)
         self._uses: dict[tuple[object, ...], _Use] = {}
         self._annual: dict[str, Reading] = {}
         self._carbon: dict[tuple[int, float, float], Quantity] = {}
         self._stale: dict[tuple[object, ...], tuple[str, ...]] = {}
+        # Any would do: the figures are kept per gCO2e/kWh.
+        self._unit = self._annual_reading("FR", "")
         hosted = replace(
             any_of_them, provider="reference", protocol="openai-chat", pue=1.0, pue_source="reference", hardware=None
         )

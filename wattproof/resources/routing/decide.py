@@ -134,9 +134,11 @@ def excluded_counts(decision: Decision) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _order(scored: Scored, policy: Policy) -> tuple[bool, float, str]:
-    # Rounded, so that floating-point noise never decides between equals: then the id does.
-    return _is_fallback(scored.candidate, policy), -round(scored.total, 9), scored.candidate.deployment.id
+def _order(scored: Scored, policy: Policy) -> tuple[bool, float, str, str, str]:
+    # Rounded, so that floating-point noise never decides between equals: then the name does.
+    row = scored.candidate.deployment
+    fallback = bool(policy.zones) and _is_fallback(scored.candidate, policy)
+    return fallback, -round(scored.total, 9), row.provider, row.model, row.variant or ""
 
 
 def _keep_incumbent(scored: list[Scored], incumbent: str | None, policy: Policy, scales: Scales) -> bool:
@@ -155,14 +157,15 @@ def _keep_incumbent(scored: list[Scored], incumbent: str | None, policy: Policy,
     return True
 
 
-def _nearness(pair: tuple[Candidate, tuple[Limit, ...]]) -> tuple[int, bool, str, float, str]:
+def _nearness(pair: tuple[Candidate, tuple[Limit, ...]]) -> tuple[int, bool, str, float, str, str, str]:
     """Nearest first: fewest limits, then those that a number would satisfy, by that number."""
     candidate, limits = pair
     first = limits[0]
     value = first.admits_at or 0.0
     if first.name in LOOSER_DOWN:
         value = -value
-    return len(limits), first.admits_at is None, first.name, value, candidate.deployment.id
+    row = candidate.deployment
+    return len(limits), first.admits_at is None, first.name, value, row.provider, row.model, row.variant or ""
 
 
 def _is_fallback(candidate: Candidate, policy: Policy) -> bool:

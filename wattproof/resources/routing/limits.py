@@ -54,13 +54,8 @@ def in_zones(zone: str | None, zones: Sequence[str]) -> bool:
 
 
 def usable_for_ceiling(reading: Reading) -> bool:
-    """Whether a ceiling may be tested on `reading`: average, lifecycle, of a known zone, and at most 3 h old."""
-    return (
-        reading.temporal_match != "fallback"
-        and reading.basis == "average"
-        and reading.factor_scope == "lifecycle"
-        and reading.zone_known
-    )
+    """Whether a ceiling may be tested on `reading` of a known zone: average, lifecycle, and at most 3 h old."""
+    return reading.temporal_match != "fallback" and reading.basis == "average" and reading.factor_scope == "lifecycle"
 
 
 def ceiling_basis(candidate: Candidate) -> Reading | None:
@@ -216,10 +211,10 @@ def _ceiling(candidate: Candidate, request: Request) -> Limit | None:
     ceiling = request.policy.max_carbon_intensity
     if ceiling is None:
         return None
-    if not candidate.annual_reading.zone_known:
-        return Limit("max_carbon_intensity", "location unknown", "location_unknown")
     reading = ceiling_basis(candidate)
     if reading is None:
+        if not candidate.annual_reading.zone_known:
+            return Limit("max_carbon_intensity", "location unknown", "location_unknown")
         return Limit("max_carbon_intensity", "no average, lifecycle reading", "no_usable_reading")
     value = reading.value_gco2e_per_kwh
     if value <= ceiling:

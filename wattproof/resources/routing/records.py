@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Quantity, Usage
@@ -164,8 +164,7 @@ class Limit:
     admits_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One candidate in the decision, allowed or not. `score` is None when excluded."""
 
     candidate: Candidate

@@ -29,9 +29,9 @@ class Basis:
 
     def reading(self, candidate: Candidate) -> Reading | None:
         """The reading that ranks `candidate`; None where its location is unknown."""
-        if not candidate.annual_reading.zone_known:
-            return None
-        return candidate.annual_reading if self.annual else ceiling_basis(candidate)
+        if not self.annual:
+            return ceiling_basis(candidate)
+        return candidate.annual_reading if candidate.annual_reading.zone_known else None
 
 
 @dataclass(slots=True)
@@ -76,8 +76,8 @@ def common_basis(candidates: Sequence[Candidate]) -> Basis:
     by_kind: dict[tuple[str, str, str], list[Candidate]] = {}
     annual_source = "none"
     for candidate in candidates:
-        if candidate.annual_reading.zone_known:
-            reading = ceiling_basis(candidate) or candidate.annual_reading
+        reading = ceiling_basis(candidate)
+        if reading is not None:
             by_kind.setdefault((reading.source, reading.factor_scope, reading.accounting), []).append(candidate)
             annual_source = candidate.annual_reading.source
     if not by_kind:
@@ -98,33 +98,38 @@ def score(candidates: Sequence[Candidate], basis: Basis, weights: Weights, scale
     """
     environment = [0.0] * len(candidates)
     located: list[_Located] = []
+    nowhere: set[int] = set()
     for place, candidate in enumerate(candidates):
         reading = basis.reading(candidate)
         if reading is None:
+            nowhere.add(place)
             environment[place] = scales.environment.score(_high_end(candidate, scales))
         else:
             located.append(_located(place, candidate, reading, scales))
     band: set[int] = set()
     if located:
-        best = min(located, key=lambda one: (one.ranked_as, one.candidate.deployment.id))
+        lowest = min([one.ranked_as for one in located])
+        best = min([one for one in located if one.ranked_as == lowest], key=lambda one: one.candidate.deployment.id)
         band = {one.place for one in located if one is best or _as_good(one, best, scales)}
         best_score = scales.environment.score(best.ranked_as)
         for one in located:
             environment[one.place] = best_score if one.place in band else scales.environment.score(one.ranked_as)
     return [
-        _scored(candidate, environment[place], place in band, weights, scales)
+        _scored(candidate, environment[place], place not in nowhere, place in band, weights, scales)
         for place, candidate in enumerate(candidates)
     ]
 
 
-def _scored(candidate: Candidate, environment: float, in_band: bool, weights: Weights, scales: Scales) -> Scored:
+def _scored(
+    candidate: Candidate, environment: float, located: bool, in_band: bool, weights: Weights, scales: Scales
+) -> Scored:
     health, usd_per_mtok = candidate.health, candidate.usd_per_mtok
     tokens_per_s = health.tokens_per_s or candidate.deployment.speed_tokens_per_s
     price = scales.unknown_score if usd_per_mtok is None else scales.price.score(usd_per_mtok)
     speed = scales.unknown_score if tokens_per_s is None else scales.speed.score(tokens_per_s)
     speed *= 1.0 - (health.error_rate or 0.0)
     flags: list[str] = []
-    if not candidate.annual_reading.zone_known:
+    if not located:
         flags.append("environment_unknown")
     elif candidate.deployment.location_evidence == "inferred":
         flags.append("location_inferred")
