@@ -179,7 +179,8 @@ def _allowed(scored: Scored, request: Request) -> Ranked:
 
 def _flags(candidate: Candidate, request: Request) -> tuple[str, ...]:
     """What a reader must know of the candidate, allowed or not."""
-    policy, health, found = request.policy, candidate.health, list[str]()
+    policy, health = request.policy, candidate.health
+    found: list[str] = []
     if request.dry_run:
         if candidate.unusable is not None:
             found.append(f"unusable: {candidate.unusable}")
@@ -195,7 +196,7 @@ def _flags(candidate: Candidate, request: Request) -> tuple[str, ...]:
         found.append("context_unknown")
     if candidate.unused_reading is not None:
         found.append(f"newest_reading_{_why_unused(candidate.unused_reading)}")
-    return (*found, *candidate.stale)
+    return (*found, *candidate.stale) if found else candidate.stale
 
 
 def _why_unused(reading: Reading) -> str:
