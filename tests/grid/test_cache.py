@@ -233,3 +233,11 @@ def test_the_last_statement_is_the_correction_whatever_came_before(values: list[
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(check(folder))
+
+
+async def test_reading_from_a_home_without_a_cache_makes_neither(tmp_path: Path) -> None:
+    cache = GridCache(tmp_path / "home" / "grid.sqlite3")
+    assert await cache.recall(Place("FR"), 1_793_880_000.0) == ()
+    assert await cache.corrected("electricity-maps", Place("FR"), 1_793_880_000) is None
+    await cache.aclose()
+    assert list(tmp_path.iterdir()) == []

@@ -5,16 +5,28 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wattproof.methodology.errors import WattproofError
 from wattproof.server.settings import Settings, load_settings, unknown_variables
 
+if TYPE_CHECKING:
+    from wattproof.resources.grid import SourceStatus
+
 __all__ = ["Check", "as_dict", "examine"]
 
 Level = Literal["ok", "note", "fail"]
+
+# Between them every source covers one.
+_ASKED_ABOUT = ("FR", "GB", "US-CAL-CISO")
+_HELP = {
+    "connect": "Look at the network and proxy settings; without a source the annual edition is used.",
+    "unauthorized": "The source refused the key: set another one.",
+    "plan": "The key works, but its plan does not cover this zone or endpoint.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class Check:
 async def examine(environ: Mapping[str, str]) -> list[Check]:
     """Look at this installation, its home, its ledger, the models in reach and the keys in the environment.
 
-    Contacts nothing but the usual ports of local model servers on 127.0.0.1.
+    Contacts the usual ports of local model servers on 127.0.0.1, and the grid sources that are in use.
     """
     found = [Check("version", "ok", _versions())]
     try:
@@ -43,7 +55,8 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
     found.append(_attempted("data", lambda: Check("data", "ok", _edition())))
     found.append(_embedded(settings))
     found.append(await _local_servers(settings))
-    found.append(_keys(settings))
+    found += _providers(settings)
+    found += await _grid(settings)
     return found
 
 
@@ -66,7 +79,8 @@ def _versions() -> str:
 def _settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     zone = settings.zone or "not set"
     offline = ", offline" if settings.offline else ""
-    detail = f"zone {zone}, at most {settings.max_cost_usd:g} USD per run{offline}"
+    profiles = f", profiles {', '.join(settings.profiles)}" if settings.profiles else ""
+    detail = f"zone {zone}, at most {settings.max_cost_usd:g} USD per run{offline}{profiles}"
     fix = None if settings.zone else "Set WATTPROOF_ZONE (such as FR) to place what runs on this machine."
     yield Check("settings", "ok" if settings.zone else "note", detail, fix)
     for name in unknown_variables(environ):
@@ -127,14 +141,51 @@ async def _local_servers(settings: Settings) -> Check:
     return Check("local models", "ok", ", ".join(deployment.id for deployment in deployments))
 
 
-def _keys(settings: Settings) -> Check:
-    from wattproof.resources.providers.catalogue import key_for, load_catalogue
+def _providers(settings: Settings) -> Iterator[Check]:
+    """Which providers can be run, what each of the others lacks, and what the user's own rows give cause to say."""
+    from wattproof.resources.providers import catalogue_with, is_stale, load_user_rows, unusable_reason
 
-    keyed = {row.provider: row for row in load_catalogue() if row.key_env}
-    ready = sorted(name for name, row in keyed.items() if key_for(row, settings.environ))
-    missing = [f"{name} ({row.key_env[0]})" for name, row in sorted(keyed.items()) if name not in ready]
-    detail = f"keys for {', '.join(ready)}" if ready else "no provider key is set; every provider can be dry-run"
-    return Check("providers", "ok", f"{detail}. Without: {', '.join(missing)}" if missing else detail)
+    path = settings.home / "providers.toml"
+    try:
+        own = load_user_rows(path)
+    except WattproofError as error:
+        yield Check("providers.toml", "fail", str(error), f"Correct {path}; until then nothing can be run.")
+        return
+    rows = [row for row in catalogue_with(own) if not row.local and row.protocol != "embedded"]
+    lacking = {row.provider: reason for row in rows if (reason := unusable_reason(row, settings.environ)) is not None}
+    ready = sorted({row.provider for row in rows} - lacking.keys())
+    said = f"ready: {', '.join(ready)}" if ready else "none is ready to run; every one can be dry-run"
+    missing = "; ".join(f"{name}: {reason}" for name, reason in sorted(lacking.items()))
+    yield Check("providers", "ok", f"{said}. Not ready: {missing}" if missing else said)
+    stale = sorted({f"{row.id}: {reason}" for row in rows if (reason := is_stale(row, time.time())) is not None})
+    if stale:
+        more = f"; and {len(stale) - 3} more" if len(stale) > 3 else ""
+        fix = "Check these, and state what holds now in providers.toml."
+        yield Check("catalogue", "note", "; ".join(stale[:3]) + more, fix)
+    for note in own.notes:
+        yield Check("providers.toml", "note", note)
+
+
+async def _grid(settings: Settings) -> list[Check]:
+    """How each source of live grid readings fares, asked now about a place that it covers."""
+    from wattproof.resources.grid import Place
+    from wattproof.server.open import open_deps
+
+    async with open_deps(settings) as deps:
+        if deps.grid is None:
+            why = "WATTPROOF_OFFLINE is set" if settings.offline else "WATTPROOF_GRID is annual"
+            return [Check("grid", "ok", f"the annual edition only: {why}")]
+        grid = await deps.grid()
+        await grid.refresh([Place(zone) for zone in _ASKED_ABOUT])
+        return [_source(status) for status in grid.status()]
+
+
+def _source(status: SourceStatus) -> Check:
+    if status.state == "no_key":
+        return Check("grid", "note", f"{status.title}: no key", f"Set {' and '.join(status.key_env)}.")
+    if status.state in ("ok", "untried"):
+        return Check("grid", "ok", f"{status.title}: {'answers' if status.state == 'ok' else 'not asked'}")
+    return Check("grid", "note", f"{status.title}: {status.detail or status.state}", _HELP.get(status.state))
 
 
 def _attempted(name: str, check: Callable[[], Check]) -> Check:

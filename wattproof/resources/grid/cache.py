@@ -138,13 +138,21 @@ class GridCache:
         return connection
 
     def _recall(self, place: Place, begun_by_s: float) -> tuple[Observation, ...]:
+        if not self._is_there():
+            return ()
         connection = self._open()
         found: list[Observation] = []
         for (source,) in connection.execute(_SOURCES, (_key(place),)).fetchall():
             found += map(_observation, connection.execute(_NEWEST, (_key(place), source, int(begun_by_s))))
         return tuple(found)
 
+    def _is_there(self) -> bool:
+        """Reading makes no file: only what was heard does."""
+        return self._connection is not None or (self._path is not None and self._path.exists())
+
     def _revisions(self, source: str, place: Place, starts_at: int) -> tuple[Observation, ...]:
+        if not self._is_there():
+            return ()
         return tuple(map(_observation, self._open().execute(_REVISIONS, (_key(place), source, starts_at))))
 
     def _keep(self, place: Place, observations: tuple[Observation, ...]) -> None:
