@@ -39,6 +39,13 @@ def test_the_socket_listens_before_anything_is_opened() -> None:
         pass
 
 
+def test_answers_are_not_held_back_to_be_sent_together() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname(), timeout=5):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_public_address_without_a_token_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="--no-auth"):
         serve_http(Settings(home=tmp_path), "0.0.0.0", 0, authenticated=False, say=_unexpected)
