@@ -11,8 +11,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.fakes.grid_apis import GridApis
     from tests.fakes.installation import Installation
     from tests.fakes.provider import FakeProvider
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 # A shell that starts us in the background has interrupts ignored, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("wattproof", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wattproof")
 
 
 @pytest.fixture
@@ -34,6 +40,19 @@ def fake_provider() -> Iterator[FakeProvider]:
     _fake("handler")
     with _fake("provider").serving() as provider:
         yield provider
+
+
+@pytest.fixture
+def live_grid(installation: Installation) -> Iterator[GridApis]:
+    """Grid APIs on 127.0.0.1 which the installation asks, with a key; see tests/fakes/grid_apis.py."""
+    from wattproof.resources.grid.sources import default_sources
+
+    with _fake("grid_apis").serving(installation.now_s) as apis:
+        installation.environ["ELECTRICITYMAPS_TOKEN"] = "em-token-of-the-test"
+        found = default_sources(installation.environ, apis.base_urls)
+        installation.grid_sources = tuple(source for source in found if source.name in apis.base_urls)
+        yield apis
+        apis.release()
 
 
 @pytest.fixture
