@@ -14,6 +14,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from wattproof.resources.grid import Grid, GridSource
 from wattproof.resources.ledger import Ledger, open_ledger
 from wattproof.resources.providers import Deployment, load_catalogue
 from wattproof.resources.providers.transport import open_client
@@ -37,6 +38,7 @@ class Installation:
     allow_keyed_runs: bool = True
     max_cost_usd: float | None = 0.10
     default_zone: str | None = None
+    grid_sources: tuple[GridSource, ...] | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Deps]:
@@ -55,6 +57,7 @@ class Installation:
                 deployments=deployments,
                 ledger=ledger,
                 runs=_once(lambda: self._runs(stack, random, deps)),
+                grid=None if self.grid_sources is None else _once(lambda: self._grid(stack)),
                 default_zone=self.default_zone,
                 max_cost_usd=self.max_cost_usd,
                 allow_keyed_runs=self.allow_keyed_runs,
@@ -67,6 +70,12 @@ class Installation:
         stack.push_async_callback(ledger.aclose)
         return ledger
 
+    async def _grid(self, stack: AsyncExitStack) -> Grid:
+        client = await stack.enter_async_context(open_client())
+        grid = Grid(self.grid_sources or (), client=client, environ=self.environ, clock=lambda: self.now_s)
+        stack.push_async_callback(grid.aclose)
+        return grid
+
     async def _runs(self, stack: AsyncExitStack, random: Random, deps: Deps) -> RunDeps:
         return RunDeps(
             ledger=await deps.ledger(),
@@ -78,6 +87,7 @@ class Installation:
             monotonic=monotonic,
             random_bytes=random.randbytes,
             unusable=deps.why_unusable,
+            grid=None if deps.grid is None else await deps.grid(),
             retry=Retry(tries_each=1, pause_s=0.001),
         )
 

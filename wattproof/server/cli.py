@@ -9,7 +9,17 @@ from dataclasses import dataclass
 import typer
 
 from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofError
-from wattproof.server import cli_estimate, cli_hosts, cli_live, cli_run, cli_serve, cli_state, cli_tools, cli_window
+from wattproof.server import (
+    cli_estimate,
+    cli_hosts,
+    cli_live,
+    cli_replay,
+    cli_run,
+    cli_serve,
+    cli_state,
+    cli_tools,
+    cli_window,
+)
 
 __all__ = ["build_app", "run_command"]
 
@@ -48,7 +58,10 @@ _GROUPS = {
         (("list", cli_tools.methods_list), ("show", cli_tools.methods_show)),
         cli_tools.methods_list,
     ),
-    "ledger": _Group("The append-only store of what was run.", (("fsck", cli_state.ledger_fsck),)),
+    "ledger": _Group(
+        "The append-only store of what was run.",
+        (("fsck", cli_state.ledger_fsck), ("replay", cli_replay.replay)),
+    ),
     "embedded": _Group(
         "The embedded model, SmolLM2-135M: real inference with no key and no network.",
         (("install", cli_hosts.embedded_install),),
