@@ -23,6 +23,7 @@ __all__ = [
     "Subtree",
     "consistency_proof",
     "inclusion_proof",
+    "inclusion_root",
     "leaf_hash",
     "node_hash",
     "subtree_from_leaves",
@@ -168,9 +169,22 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     Raises:
         VerificationFailed: check ``inclusion``; reason ``bad_index``, ``bad_proof`` or ``root_differs``.
     """
+    _check_sizes("inclusion", (root,))
+    if not hmac.compare_digest(inclusion_root(leaf, index, size, path), root):
+        raise VerificationFailed("inclusion", "root_differs", "The proof leads to another root: the leaf is not there.")
+
+
+def inclusion_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root to which `path` leads from the leaf hash `leaf`, number `index` of a tree of `size` leaves.
+
+    Source: RFC 9162 section 2.1.3.2.
+
+    Raises:
+        VerificationFailed: check ``inclusion``; reason ``bad_index`` or ``bad_proof``.
+    """
     if not 0 <= index < size:
         raise VerificationFailed("inclusion", "bad_index", f"Leaf {index} does not exist in a tree of {size}.")
-    _check_sizes("inclusion", (leaf, root, *path))
+    _check_sizes("inclusion", (leaf, *path))
     position, last, node = index, size - 1, leaf
     for sibling in path:
         if last == 0:
@@ -184,8 +198,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
         position, last = position >> 1, last >> 1
     if last:
         raise VerificationFailed("inclusion", "bad_proof", "The proof has fewer nodes than the tree is high.")
-    if not hmac.compare_digest(node, root):
-        raise VerificationFailed("inclusion", "root_differs", "The proof leads to another root: the leaf is not there.")
+    return node
 
 
 def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> None:
