@@ -4,7 +4,8 @@
 
     — <key name> <base64 of 4 bytes of key id and the signature>
 
-Only Ed25519 (type 0x01) is written and checked; lines of other keys and types are passed over, as the format asks.
+Only Ed25519 (type 0x01) is written and checked here; lines of other keys and types are passed over, as the format asks.
+Those of witnesses (type 0x04) are checked in cosignature.py.
 
 Source: C2SP signed-note v1.0.0.
 """
@@ -21,10 +22,11 @@ from typing import Protocol
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 
-__all__ = ["NoteSigner", "Signature", "SignedNote", "VerifierKey", "open_note", "sign_note"]
+__all__ = ["COSIGNATURE", "ED25519", "NoteSigner", "Signature", "SignedNote", "VerifierKey", "open_note", "sign_note"]
 
 MAX_NOTE_BYTES = 64 * 1024
-_ED25519 = b"\x01"
+ED25519, COSIGNATURE = 0x01, 0x04
+_KINDS = (ED25519, COSIGNATURE)
 _MAX_SIGNATURES = 64
 _LINE = re.compile(r"— ([^ ]+) ([A-Za-z0-9+/]+={0,2})")
 
@@ -42,26 +44,36 @@ class NoteSigner(Protocol):
 class VerifierKey:
     """A key and the name it signs under: `<name>+<key id in hex>+<base64 of type and public key>` as text.
 
+    `kind` is the signature type: 0x01 signs notes, 0x04 is a witness that signs what it saw and when.
+
     Raises:
-        InvalidInput: the name is empty or holds spaces, control characters or a plus, or the key has not 32 bytes.
+        InvalidInput: the name is empty or holds spaces, control characters or a plus, the key has not 32 bytes, or the
+            kind is another one.
     """
 
     name: str
     public_key: bytes
+    kind: int = ED25519
 
     def __post_init__(self) -> None:
         if not self.name or any(ch.isspace() or ch == "+" or not ch.isprintable() for ch in self.name):
             raise InvalidInput("name", f"is {self.name[:60]!r}", "give a name without spaces and plus, like a URL")
         if len(self.public_key) != 32:
             raise InvalidInput("public_key", f"has {len(self.public_key)} bytes", "give 32 bytes")
+        if self.kind not in _KINDS:
+            raise InvalidInput("kind", f"is {self.kind}", "give 1 (Ed25519) or 4 (Ed25519 cosignature)")
 
     @property
     def key_id(self) -> bytes:
         """SHA-256(name || newline || type || public key)[:4]."""
-        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public_key).digest()[:4]
+        return sha256(self.name.encode() + b"\n" + self._material).digest()[:4]
+
+    @property
+    def _material(self) -> bytes:
+        return bytes((self.kind,)) + self.public_key
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.public_key).decode('ascii')}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self._material).decode('ascii')}"
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
@@ -77,9 +89,9 @@ class VerifierKey:
             material = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError) as error:
             raise problem from error
-        if material[:1] != _ED25519 or len(material) != 33:
+        if len(material) != 33 or material[0] not in _KINDS:
             raise problem
-        key = cls(name, material[1:])
+        key = cls(name, material[1:], material[0])
         if key.key_id.hex() != key_id:
             raise InvalidInput(
                 "vkey", f"has key id {key_id[:8]!r}", f"the id of this key and name is {key.key_id.hex()}"
@@ -155,7 +167,7 @@ def open_note(note: str, keys: Sequence[VerifierKey]) -> tuple[str, tuple[Verifi
     from nacl.signing import VerifyKey
 
     parsed = SignedNote.parse(note)
-    known = {(key.name, key.key_id): key for key in keys}
+    known = {(key.name, key.key_id): key for key in keys if key.kind == ED25519}
     signed: list[VerifierKey] = []
     for line in parsed.signatures:
         key = known.get((line.name, line.key_id))
