@@ -78,7 +78,7 @@ def test_whatever_was_recorded_recomputes(
     make_payload: MakePayload, issuer: Issuer, method: Method, fresh: int, cached: int, answer: int, share: float
 ) -> None:
     usage = Usage(fresh + cached, answer, cached_input_tokens=cached, reasoning_tokens=int(answer * share))
-    report = _verify(sign(make_payload(method, usage=usage), issuer), issuer)
+    report = _verify(sign(make_payload(method, usage=usage, latency_ms=None), issuer), issuer)
     assert report.verdicts["arithmetic"].verdict == "pass", report.as_dict()
     assert report.verdicts["plausibility"].verdict != "fail", report.as_dict()
 
@@ -283,6 +283,44 @@ def test_a_receipt_that_contradicts_its_own_reading_is_implausible(
     assert _verdicts(_verify(sign(make_payload() | change, issuer), issuer))["plausibility"] == reason
 
 
+@pytest.mark.parametrize("latency_ms", [4100, 1, 0, None])
+def test_an_answer_that_was_too_fast_to_time_is_not_held_against_its_power(
+    make_payload: MakePayload, issuer: Issuer, latency_ms: int | None
+) -> None:
+    assert _verdicts(_verify(sign(make_payload(latency_ms=latency_ms), issuer), issuer))["plausibility"] == "pass"
+
+
+@pytest.mark.parametrize(("output_tokens", "verdict"), [(400, "pass"), (1_000_000, "unknown"), (100_000_000, "fail")])
+def test_an_implied_power_beyond_a_rack_is_open_and_beyond_any_machine_implausible(
+    make_payload: MakePayload, issuer: Issuer, output_tokens: int, verdict: str
+) -> None:
+    report = _verify(sign(make_payload(usage=Usage(1000, output_tokens)), issuer), issuer)
+    assert report.verdicts["plausibility"].verdict == verdict
+    assert report.verdicts["plausibility"].reason in (None, "implied_power")
+    assert "implied_power_w" in {check.field for check in report.checks}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "match", "age", "ratio", "verdict"),
+    [
+        ("annual", "fallback", 969_840, 2700, "pass"),
+        ("annual", "fallback", 969_840, 8500, "fail"),
+        ("measured", "live", 60, 7000, "pass"),
+        ("measured", "live", 60, 8500, "unknown"),
+    ],
+)
+def test_a_renewable_ratio_may_lie_as_far_from_the_zones_as_its_evidence_allows(
+    make_payload: MakePayload, issuer: Issuer, evidence: str, match: str, age: int, ratio: int, verdict: str
+) -> None:
+    payload = make_payload()
+    payload["renewable_ratio_bps"] = ratio
+    payload["grid"]["accounting"].update(
+        evidence=evidence, temporal_match=match, age_minutes=age, renewable_ratio_bps=ratio
+    )
+    found = _verify(sign(payload, issuer), issuer).verdicts["plausibility"]
+    assert (found.verdict, found.reason) == (verdict, None if verdict == "pass" else "renewable_share")
+
+
 @pytest.mark.parametrize("median_nwh", [1, 10**14])
 def test_an_absurd_energy_per_token_is_implausible(make_payload: MakePayload, issuer: Issuer, median_nwh: int) -> None:
     payload = make_payload()
@@ -337,6 +375,35 @@ def test_a_reading_that_claims_more_than_its_evidence_allows_fails(
     payload = make_payload()
     payload["grid"]["accounting"].update(evidence=evidence, temporal_match=match)
     assert _verdicts(_verify(sign(payload, issuer), issuer))["freshness"] == "match_overstated"
+
+
+def _observed(payload: dict[str, Any], observed_at: str, age_minutes: int, match: str) -> dict[str, Any]:
+    payload["grid"]["accounting"].update(
+        evidence="measured", temporal_match=match, observed_at=observed_at, age_minutes=age_minutes
+    )
+    return payload
+
+
+@pytest.mark.parametrize(
+    ("observed_at", "age_minutes", "match", "expected"),
+    [
+        ("2026-11-05T11:00:00Z", 60, "live", "pass"),
+        ("2026-11-05T10:45:00Z", 75, "live", "pass"),
+        ("2026-11-05T10:44:00Z", 76, "live", "match_overstated"),
+        ("2026-11-05T08:00:00Z", 240, "fresh", "pass"),
+        ("2026-11-05T07:59:00Z", 241, "fresh", "match_overstated"),
+        ("2026-06-19T02:24:00Z", 200_736, "live", "match_overstated"),
+        ("2026-11-05T12:05:00Z", 0, "live", "pass"),
+        ("2026-11-05T11:00:00Z", 5, "live", "age_differs"),
+        ("2025-11-05T11:00:00Z", 60, "live", "age_differs"),
+        ("2026-11-05T11:00:00Z", 900_000, "fallback", "age_differs"),
+    ],
+)
+def test_a_reading_is_as_old_as_its_times_say_and_no_more_timely_than_that(
+    make_payload: MakePayload, issuer: Issuer, observed_at: str, age_minutes: int, match: str, expected: str
+) -> None:
+    payload = _observed(make_payload(), observed_at, age_minutes, match)
+    assert _verdicts(_verify(sign(payload, issuer), issuer))["freshness"] == expected
 
 
 @pytest.mark.parametrize("text", ["", "x", "é", "a.b.c", "a" * 100_000, "e30.e30.e30"])

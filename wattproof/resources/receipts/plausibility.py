@@ -1,4 +1,21 @@
-"""Does a receipt agree with itself, and with what is known of grids, models and time?"""
+"""Does a receipt agree with itself, and with what is known of grids, models and time?
+
+| check | fails | is left open |
+|---|---|---|
+| zone and renewable ratio | they are not those of the reading that it names | |
+| carbon / energy | not the intensity of the reading, within 2 % and rounding | energy or carbon is not stated |
+| intensity | over 10 times from the zone's annual average | over 3 times; the zone is not in the edition; 0 |
+| energy per token | outside 1e-8 to 10 Wh | no energy or no tokens; a request that was cut short |
+| energy / latency | over 1 MW | over 20 kW, a rack |
+| renewable ratio of a year | over 20 points from the zone's | |
+| renewable ratio of a moment | | over 50 points from the zone's year |
+| times | issued before it occurred, or in the future | no clock; over 400 days ago |
+| temporal_match | live at over 75 minutes, fresh at over 240; an annual average or a mixture; a live forecast | |
+| age of the reading | not requested_at less observed_at | |
+
+The first three rows hold a receipt against its own words, the others against bounds. Intensities, shares and times are
+facts of the edition; the other bounds are judgement: wide enough for every request of every method that is known here.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +38,20 @@ _FAR_FROM_AVERAGE = 10.0
 _UNUSUAL = 3.0
 # From the prefill of a model of 0.02e9 parameters (8e-7 Wh per token and 1e9) to ten times the most ever published.
 _WH_PER_TOKEN = (1e-8, 10.0)
+# A rack of accelerators on one request, and fifty of them: the highest published method gives a fifth of that for the
+# largest model. What answers faster than a tenth of a second was not timed.
+_RACK_W = 20_000.0
+_BEYOND_ANY_POWER_W = 1_000_000.0
+_SHORTEST_TIMED_S = 0.1
+# An hour may lie this far from its year (DK-DK1 without wind); a year only as far as two editions of it.
+_SHARE_OF_A_MOMENT_BPS = 5000
+_SHARE_OF_A_YEAR_BPS = 2000
 _CLOCK_SKEW_S = 300.0
 _LONG_AGO_S = 400 * 86_400.0
 _NOT_A_MOMENT = ("annual", "mixture")
+# The age counts from the start of what was observed: an hour, and 15 minutes (live) or 3 hours (fresh) after its end.
+_OLDEST_MINUTES = {"live": 75, "fresh": 240}
+_AGE_ROUNDING_MINUTES = 1.0
 
 
 def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdict:
@@ -35,6 +63,8 @@ def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdi
         None if is_difference else _implied_intensity(payload, checks),
         _intensity_of_zone(payload["grid"]["accounting"], checks),
         None if is_difference else _energy_per_token(payload, checks),
+        None if is_difference else _implied_power(payload, checks),
+        _renewable_ratio_of_zone(payload["grid"]["accounting"], checks),
     ]
     for kind in ("fail", "unknown"):
         for verdict in verdicts:
@@ -53,10 +83,9 @@ def judge_freshness(payload: Mapping[str, Any], now: float | None) -> Verdict:
     accounting = payload["grid"]["accounting"]
     if issued_at < occurred_at - _CLOCK_SKEW_S:
         return failed("issued_before_it_occurred", "It was issued before the request that it describes.")
-    if accounting["temporal_match"] != "fallback" and accounting["evidence"] in _NOT_A_MOMENT:
-        return failed("match_overstated", f"A reading of evidence {accounting['evidence']} can only be a fallback.")
-    if accounting["temporal_match"] == "live" and accounting["evidence"] == "forecast":
-        return failed("match_overstated", "A forecast is never live.")
+    overstated = _reading_problem(accounting)
+    if overstated is not None:
+        return overstated
     if now is None:
         return unknown("no_clock", "No time was given to judge the age by.")
     if issued_at > now + _CLOCK_SKEW_S:
@@ -65,6 +94,21 @@ def judge_freshness(payload: Mapping[str, Any], now: float | None) -> Verdict:
     if age_s > _LONG_AGO_S:
         return unknown("long_ago", f"It was issued {age_s / 86_400:.0f} days ago, before the years of its data.")
     return passed(f"Issued {_ago(age_s)} ago.")
+
+
+def _reading_problem(accounting: Mapping[str, Any]) -> Verdict | None:
+    """Whether the reading is as old as its own times say, and as timely as it is called."""
+    match, evidence, age = accounting["temporal_match"], accounting["evidence"], accounting["age_minutes"]
+    elapsed_s = instant(accounting["requested_at"]) - instant(accounting["observed_at"])
+    if abs(age - max(0.0, elapsed_s) / 60) > _AGE_ROUNDING_MINUTES:
+        return failed("age_differs", f"The reading is called {age:,} minutes old; its times are not that far apart.")
+    if match != "fallback" and evidence in _NOT_A_MOMENT:
+        return failed("match_overstated", f"A reading of evidence {evidence} can only be a fallback.")
+    if match == "live" and evidence == "forecast":
+        return failed("match_overstated", "A forecast is never live.")
+    if match != "fallback" and age > _OLDEST_MINUTES[match]:
+        return failed("match_overstated", f"A reading that is {age:,} minutes old is not {match}.")
+    return None
 
 
 def _same_place(payload: Mapping[str, Any]) -> Verdict | None:
@@ -146,6 +190,36 @@ def _energy_per_token(payload: Mapping[str, Any], checks: list[Check]) -> Verdic
     verdict = failed if payload["status"] == "completed" else unknown
     message = f"{energy_wh:.2g} Wh for {tokens} tokens is outside {low_wh:g} to {high_wh:g} Wh per token."
     return verdict("energy_per_token", message)
+
+
+def _implied_power(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+    """The mean power at the wall while the answer was made; there is no least, because a request may wait."""
+    energy, latency_ms = payload["outputs"]["energy_nwh"], payload["latency_ms"]
+    if energy is None or latency_ms is None:
+        return None
+    power_w = energy["median"] * 3.6e-6 / max(latency_ms / 1000, _SHORTEST_TIMED_S)
+    checks.append(Check("implied_power_w", power_w, None, f"at most {_RACK_W:g} W"))
+    if power_w <= _RACK_W:
+        return None
+    verdict = failed if power_w > _BEYOND_ANY_POWER_W else unknown
+    return verdict("implied_power", f"{power_w / 1000:,.0f} kW implied by energy and latency; a rack draws 20 kW.")
+
+
+def _renewable_ratio_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+    zone, stated = accounting["zone"], accounting["renewable_ratio_bps"]
+    if stated is None or zone.startswith("unknown:"):
+        return None
+    try:
+        average = zone_average(zone)
+    except UnknownZone:
+        return None  # the intensity's verdict says so
+    checks.append(Check("grid.accounting.renewable_ratio_bps", stated, average.renewable_ratio_bps, average.source_id))
+    apart_bps = abs(stated - average.renewable_ratio_bps)
+    of_a_year = accounting["evidence"] in _NOT_A_MOMENT
+    if apart_bps <= (_SHARE_OF_A_YEAR_BPS if of_a_year else _SHARE_OF_A_MOMENT_BPS):
+        return None
+    message = f"{stated / 100:g} % renewable stated; {zone} had {average.renewable_ratio_bps / 100:g} % in its year."
+    return (failed if of_a_year else unknown)("renewable_share", message)
 
 
 def _ago(age_s: float) -> str:
