@@ -8,7 +8,8 @@ litellm    the same completion through LiteLLM's proxy, without a database; it d
 streams    200 runs at a time through the engine in one process: on invented providers, and over sockets
 
 Each server is a process of its own. The ways take turns, call by call, so that noise hits all of them; figures are
-medians, and what a way adds is its median less the direct one's. LiteLLM is installed only with `--peer`, a release of
+medians, and what a way adds is its median less the direct one's. `cpu` is the CPU time of the server process per call,
+which neighbours on the machine distort less. LiteLLM is installed only with `--peer`, a release of
 a fixed version, in a virtual environment under the user's cache folder; once it is there it is measured every time.
 Without it its figures are null and `peer` says why. Exit status 1 when a target is missed.
 """
@@ -18,31 +19,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import re
 import secrets
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-ROOT = Path(__file__).resolve().parent.parent
-MODEL = "gpt-oss-120b"
-# 1.107.0 was reported as compromised: never that one.
-PEER_VERSION = "1.100.5"
+from benchmarks.routing_servers import (
+    MODEL,
+    TOKEN,
+    Listening,
+    peer_program,
+    peer_server,
+    upstream_server,
+    wattproof_server,
+)
+
 CALLS_PER_ROUND = 40
-WARM_UP_CALLS = 20
 STREAMS = 200
-TOKEN = "a-long-random-word-for-the-benchmark"
 LEAST = {"litellm/wattproof": 4.0}
 AIM = {"litellm/wattproof": 8.0}
 
@@ -59,159 +60,6 @@ HEADERS = {
     "accept": "application/json, text/event-stream",
     "mcp-protocol-version": "2025-11-25",
 }
-ROWS = """
-[[provider]]
-provider = "bench-upstream"
-base_url = "http://127.0.0.1:{port}/v1"
-zone = "FR"
-[[provider.model]]
-model = "gpt-oss-120b"
-"""
-PEER_CONFIG = """
-model_list:
-  - model_name: gpt-oss-120b
-    litellm_params: {{model: openai/gpt-oss-120b, api_base: "http://127.0.0.1:{port}/v1", api_key: none}}
-"""
-
-
-def serve_upstream() -> None:
-    """An OpenAI-compatible upstream that answers at once; a model called slow takes about a second."""
-    import uvicorn
-
-    def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
-        head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
-        return b"data: " + json.dumps({**head, "choices": choices, **more}).encode() + b"\n\n"
-
-    pieces = [event([{"index": 0, "delta": {"role": "assistant", "content": f"piece {n} "}}]) for n in range(6)]
-    pieces.append(event([{"index": 0, "delta": {}, "finish_reason": "stop"}]))
-    pieces.append(event([], usage={"prompt_tokens": 100, "completion_tokens": 24, "total_tokens": 124}))
-    pieces.append(b"data: [DONE]\n\n")
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        slow = b'"slow"' in body
-        kind = [(b"content-type", b"text/event-stream")]
-        await send({"type": "http.response.start", "status": 200, "headers": kind})
-        for piece in pieces:
-            if slow:
-                await asyncio.sleep(0.1)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run(sockets=[listener])
-
-
-@contextmanager
-def child(arguments: list[str], environ: dict[str, str], pattern: str | None) -> Generator[tuple[Any, int]]:
-    """A process, and the port that it prints (0 without a pattern)."""
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environ
-    ) as process:
-        try:
-            yield process, 0 if pattern is None else printed_port(process, pattern)
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
-
-
-def printed_port(process: Any, pattern: str) -> int:
-    for line in process.stdout:
-        found = re.search(pattern, line)
-        if found:
-            return int(found[1])
-    raise RuntimeError("the server ended before it listened")
-
-
-def environment(home: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WATTPROOF_", "LITELLM_"))}
-    return {
-        **kept,
-        "PYTHONPATH": str(ROOT),
-        "WATTPROOF_HOME": home,
-        "WATTPROOF_OFFLINE": "1",
-        "WATTPROOF_HTTP_TOKEN": TOKEN,
-    }
-
-
-@contextmanager
-def wattproof_server(upstream: int) -> Generator[int]:
-    with tempfile.TemporaryDirectory() as home:
-        Path(home, "providers.toml").write_text(ROWS.format(port=upstream))
-        arguments = [sys.executable, "-m", "wattproof", "serve", "--http", "--port", "0"]
-        with child(arguments, environment(home), r"127\.0\.0\.1:(\d+)/mcp") as (_, port):
-            yield port
-
-
-def peer_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("wattproof-bench", appauthor=False) / f"litellm-{PEER_VERSION}"
-
-
-def peer_program(install: bool) -> tuple[Path | None, str]:
-    """LiteLLM's proxy, or why it is not there."""
-    folder = peer_folder()
-    program = folder / "bin" / "litellm"
-    if program.exists():
-        return program, f"litellm {PEER_VERSION}"
-    if not install:
-        return None, f"litellm {PEER_VERSION} is not installed; --peer installs it under the user's cache folder"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for arguments in (
-        [sys.executable, "-m", "venv", str(folder)],
-        [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", f"litellm[proxy]=={PEER_VERSION}"],
-    ):
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-        if done.returncode:
-            return None, f"litellm {PEER_VERSION} could not be installed: {done.stderr.strip()[-200:]}"
-    return program, f"litellm {PEER_VERSION}"
-
-
-@contextmanager
-def peer_server(program: Path | None, upstream: int) -> Generator[int | None]:
-    if program is None:
-        yield None
-        return
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "config.yaml")
-        config.write_text(PEER_CONFIG.format(port=upstream))
-        environ = {**environment(folder), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONPATH": ""}
-        environ.pop("DATABASE_URL", None)
-        arguments = [str(program), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-        log = Path(folder, "log")
-        with log.open("w") as sink:
-            process = subprocess.Popen(arguments, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, env=environ)
-            try:
-                yield port if answers(f"http://127.0.0.1:{port}/health/liveliness", process) else None
-            finally:
-                process.terminate()
-                process.wait(20)
-
-
-def answers(url: str, process: subprocess.Popen[Any]) -> bool:
-    """Whether the server comes up within two minutes."""
-    until = time.monotonic() + 120
-    with httpx2.Client(trust_env=False) as client:
-        while time.monotonic() < until and process.poll() is None:
-            with suppress(httpx2.TransportError):
-                if client.get(url).status_code == 200:
-                    return True
-            time.sleep(0.2)
-    return False
 
 
 async def completion(client: httpx2.AsyncClient, port: int) -> None:
@@ -232,25 +80,31 @@ async def run_inference(client: httpx2.AsyncClient, port: int) -> None:
     assert b'"receipt_id":"r_' in response.content, response.content[:1000]
 
 
-async def turns(rounds: int, upstream: int, ours: int, peer: int | None) -> dict[str, list[float]]:
+Way = Callable[[httpx2.AsyncClient], Awaitable[None]]
+
+
+async def turns(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each way, taking turns."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
     async with httpx2.AsyncClient(trust_env=False, timeout=60) as client:
-        ways: dict[str, Callable[[], Awaitable[None]]] = {
-            "direct": lambda: completion(client, upstream),
-            "wattproof": lambda: run_inference(client, ours),
-        }
-        if peer is not None:
-            ways["litellm"] = lambda: completion(client, peer)
-        taken: dict[str, list[float]] = {name: [] for name in ways}
-        names = list(ways)
-        for turn in range(WARM_UP_CALLS + rounds * CALLS_PER_ROUND):
+        for turn in range(rounds * CALLS_PER_ROUND):
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 begun = time.perf_counter()
-                await ways[name]()
-                if turn >= WARM_UP_CALLS:
-                    taken[name].append((time.perf_counter() - begun) * 1e3)
+                await ways[name](client)
+                taken[name].append((time.perf_counter() - begun) * 1e3)
     return taken
+
+
+async def cpu_ms(way: Way, server: Listening, calls: int) -> float | None:
+    """CPU time that the server spends on one call."""
+    before = server.cpu_ms()
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as client:
+        for _ in range(calls):
+            await way(client)
+    after = server.cpu_ms()
+    return None if before is None or after is None else (after - before) / calls
 
 
 async def streams(upstream: int | None) -> dict[str, Any]:
@@ -314,24 +168,41 @@ async def streams(upstream: int | None) -> dict[str, Any]:
 
 def measure(rounds: int, install: bool) -> dict[str, Any]:
     program, peer = peer_program(install)
-    arguments = [sys.executable, __file__, "--upstream"]
     with (
-        child(arguments, environment(""), r"^(\d+)$") as (_, upstream),
+        upstream_server() as upstream,
         wattproof_server(upstream) as ours,
         peer_server(program, upstream) as theirs,
     ):
-        if program is not None and theirs is None:
+        ways: dict[str, Way] = {
+            "direct": lambda client: completion(client, upstream),
+            "wattproof": lambda client: run_inference(client, ours.port),
+        }
+        servers = {"wattproof": ours}
+        if theirs is not None:
+            port = theirs.port
+            ways["litellm"] = lambda client: completion(client, port)
+            servers["litellm"] = theirs
+        elif program is not None:
             peer = f"{peer} did not start"
-        taken = asyncio.run(turns(rounds, upstream, ours, theirs))
+        asyncio.run(turns(ways, 1))
+        taken = asyncio.run(turns(ways, rounds))
+        cpu = {f"{n}_cpu_ms": asyncio.run(cpu_ms(ways[n], at, rounds * CALLS_PER_ROUND)) for n, at in servers.items()}
         many = {"streams_invented": asyncio.run(streams(None)), "streams_sockets": asyncio.run(streams(upstream))}
-    medians = {name: statistics.median(values) for name, values in taken.items()}
-    figures: dict[str, Any] = {f"{name}_ms": round(value, 3) for name, value in medians.items()}
-    figures.setdefault("litellm_ms", None)
-    added = {name: medians[name] - medians["direct"] for name in ("wattproof", "litellm") if name in medians}
-    figures |= {f"{name}_adds_ms": round(value, 3) for name, value in added.items()}
-    figures.setdefault("litellm_adds_ms", None)
-    ratio = added["litellm"] / added["wattproof"] if "litellm" in added else None
-    return {**figures, "litellm/wattproof": None if ratio is None else round(ratio, 2), "peer": peer, **many}
+    return {
+        **compared({name: statistics.median(values) for name, values in taken.items()}),
+        **cpu,
+        "peer": peer,
+        **many,
+    }
+
+
+def compared(medians: dict[str, float]) -> dict[str, float | None]:
+    """The medians [ms], what each way adds to the direct one, and how many times more LiteLLM adds."""
+    added = {name: medians[name] - medians["direct"] for name in medians if name != "direct"}
+    figures: dict[str, float | None] = {f"{name}_ms": value for name, value in medians.items()}
+    figures |= {f"{name}_adds_ms": value for name, value in added.items()}
+    figures["litellm/wattproof"] = added["litellm"] / added["wattproof"] if "litellm" in added else None
+    return {"litellm_ms": None, "litellm_adds_ms": None, **figures}
 
 
 def missed(figures: dict[str, Any]) -> list[str]:
@@ -359,14 +230,11 @@ def main() -> int:
         print(json.dumps({"figures": figures, "targets": {"least": LEAST, "aim": AIM}, "met": met, "missed": failed}))
     else:
         for name, value in figures.items():
-            print(f"{name:<22}{value}")
+            print(f"{name:<22}{round(value, 3) if isinstance(value, float) else value}")
         for name, held in met.items():
             print(f"{name:<40}{'not measured' if held is None else 'yes' if held else 'NO'}")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--upstream"]:
-        serve_upstream()
-    else:
-        sys.exit(main())
+    sys.exit(main())
