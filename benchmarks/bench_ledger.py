@@ -26,14 +26,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from wattproof.methodology.quantity import Operand, Usage
-from wattproof.resources.ledger import Amount, EntryDraft, FactorTerm, Ledger, PayloadBuilder, open_ledger
-from wattproof.resources.ledger.append import Transaction, append
+from wattproof.resources.ledger import Amount, EntryDraft, FactorTerm, Ledger, open_ledger
+from wattproof.resources.ledger.append import Signed, Transaction, append
 from wattproof.resources.ledger.driver import open_writer, sqlite3
 from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.rollups import Rollups
 from wattproof.resources.ledger.rows import INSERT_ENTRY, Place, to_row
 from wattproof.resources.receipts import build_payload, receipt_id
+from wattproof.resources.receipts.statement import Statement
 
 TARGETS = {"append/plain": 0.7, "settle one/raw": 0.3, "settle 16/settle one": 4.0}
 _CALLERS = 16
@@ -207,26 +210,24 @@ class Bare:
         self._rollups = Rollups(connection)
 
     def run(self, drafts: list[EntryDraft], jws: str) -> None:
-        def unsigned(payload: Mapping[str, Any]) -> str:
-            return f"{payload['request_id']}.{jws}"
-
         for draft in drafts:
             self.connection.execute("BEGIN IMMEDIATE")
             transaction = Transaction(self.connection, self._interning, self._rollups, time.time())
-            append(transaction, draft, unsigned, lambda _, draft=draft: {"request_id": draft.request_id}, None)
+            append(transaction, draft, lambda _, draft=draft: Signed(f"{draft.request_id}.{jws}"), None)
             transaction.finish()
             self.connection.execute("COMMIT")
+
+
+def encoded(checked: object) -> bytes:
+    return orjson.dumps(checked, option=orjson.OPT_SORT_KEYS)
 
 
 async def settle(ledger: Ledger, drafts: list[EntryDraft], payload: dict[str, Any], callers: int) -> float:
     """Settle `drafts` from `callers` tasks, as many each."""
 
-    def stating(request_id: str | None) -> PayloadBuilder:
-        return lambda issued_at: {**payload, "request_id": request_id, "issued_at": issued_at}
-
     async def caller(mine: list[EntryDraft]) -> None:
         for draft in mine:
-            await ledger.settle(draft, stating(draft.request_id))
+            await ledger.settle(draft, Statement({**payload, "request_id": draft.request_id}, encoded))
 
     begun = time.perf_counter()
     await asyncio.gather(*(caller(drafts[k::callers]) for k in range(callers)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from wattproof.methodology.errors import RequestConflict, RequestInFlight
 from wattproof.resources.ledger.driver import sqlite3
@@ -19,10 +19,19 @@ from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, Place, f
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 
-__all__ = ["PayloadBuilder", "Transaction", "append", "find_request"]
+__all__ = ["PayloadBuilder", "Signed", "Transaction", "append", "find_request"]
 
 PayloadBuilder = Callable[[str], Mapping[str, Any]]
 """`issued_at` (RFC 3339 UTC) -> the payload to sign. May be called again if a group commit is repeated."""
+
+
+class Signed(NamedTuple):
+    """A receipt, and what the entry keeps of its payload in case the receipt is erased."""
+
+    jws: str
+    method_sha256: str | None = None
+    edition_sha256: str | None = None
+
 
 _GROW = "UPDATE head SET size = ?, frontier = ?, updated_at = ? WHERE log_id = ?"
 _STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
@@ -82,11 +91,12 @@ class Transaction:
 def append(
     transaction: Transaction,
     draft: EntryDraft,
-    sign: Callable[[Mapping[str, Any]], str],
-    payload: PayloadBuilder,
+    sign: Callable[[str], Signed],
     attempt_no: int | None,
 ) -> Settled:
     """Give `draft` the next place in its log; where its source and external_id have an entry already, return that.
+
+    `sign` gives the receipt issued at an instant (RFC 3339 UTC).
 
     Raises:
         RequestConflict: its request_id has an entry already.
@@ -96,29 +106,27 @@ def append(
     settled = _already(transaction, draft, attempt_no)
     if settled is not None:
         return settled
-    signed = payload(transaction.now)
-    jws = sign(signed)
-    entry = entry_hash(jws)
+    signed = sign(transaction.now)
+    entry = entry_hash(signed.jws)
     log = transaction.log(draft.log_id)
     signature_id = transaction.interning.signature(draft)
     place = Place(
         seq=log.next_seq,
         recorded_at=transaction.now,
         period=draft.occurred_at[:7],
-        # The receipt states them too, but it may be erased; an entry must still say what made its numbers.
-        method_sha256=signed.get("method_sha256"),
-        edition_sha256=signed.get("edition_sha256"),
+        method_sha256=signed.method_sha256,
+        edition_sha256=signed.edition_sha256,
         signature_id=signature_id,
         dim=transaction.interning.dimension(draft, signature_id),
         receipt_id=receipt_id(entry),
         entry_hash=entry,
     )
-    _insert(transaction.connection, draft, place, jws)
+    _insert(transaction.connection, draft, place, signed.jws)
     _close_attempt(transaction, draft, attempt_no)
     log.in_operations = log.in_operations or draft.operation_id is not None
     log.tagged.extend((place.seq, tag) for tag in draft.tags)
     log.leaves.append(leaf_hash(entry))
-    return Settled(draft.log_id, place.seq, place.receipt_id, jws, entry, transaction.now, draft)
+    return Settled(draft.log_id, place.seq, place.receipt_id, signed.jws, entry, transaction.now, draft)
 
 
 def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -> Settled | None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger import attempts, queries
-from wattproof.resources.ledger.append import PayloadBuilder, append
+from wattproof.resources.ledger.append import PayloadBuilder, Signed, append
 from wattproof.resources.ledger.fsck import check
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.records import (
@@ -35,6 +35,8 @@ from wattproof.resources.ledger.rows import check_draft, check_name
 from wattproof.resources.ledger.summary import summarize
 from wattproof.resources.ledger.writer import Writer
 from wattproof.resources.receipts import SIMULATION_TYP, InclusionProof, Issuer, sign
+from wattproof.resources.receipts.jws import sign_encoded
+from wattproof.resources.receipts.statement import Statement
 
 __all__ = ["Ledger"]
 
@@ -108,12 +110,15 @@ class Ledger:
             lambda transaction: attempts.close(transaction, log_id, request_id, attempt_no, state, reason, usage)
         )
 
-    async def settle(self, draft: EntryDraft, payload: PayloadBuilder, attempt_no: int | None = None) -> Settled:
+    async def settle(
+        self, draft: EntryDraft, payload: PayloadBuilder | Statement, attempt_no: int | None = None
+    ) -> Settled:
         """Append an entry: entry, receipt, decision, rollups, Merkle frontier and the try's end, in one durable step.
 
         In a simulation home every entry is synthetic, whatever the draft says.
 
-        `payload(issued_at)` gives what the receipt states; it runs in the writer's thread and must be repeatable.
+        `payload(issued_at)` gives what the receipt states; it runs in the writer's thread and must be repeatable. A
+        `Statement` is made ready beforehand and leaves only the signature to that thread.
 
         Raises:
             RequestConflict: the request_id has an entry already (unless this very try wrote it: then that is returned).
@@ -123,7 +128,7 @@ class Ledger:
         if self._simulation:
             draft = replace(draft, synthetic=True)
         return await self._writer.submit(
-            lambda transaction: append(transaction, draft, self._sign, payload, attempt_no)
+            lambda transaction: append(transaction, draft, partial(self._sign, payload), attempt_no)
         )
 
     async def get(
@@ -207,5 +212,9 @@ class Ledger:
         return await asyncio.to_thread(self._readers.read, lambda connection: work(connection, *arguments))
 
 
-def _sign(issuer: Issuer, typ: str, payload: Mapping[str, Any]) -> str:
-    return sign(payload, issuer, typ)
+def _sign(issuer: Issuer, typ: str, payload: PayloadBuilder | Statement, issued_at: str) -> Signed:
+    if isinstance(payload, Statement):
+        jws = sign_encoded(payload.encoded(issued_at), issuer, typ)
+        return Signed(jws, payload["method_sha256"], payload["edition_sha256"])
+    stated = payload(issued_at)
+    return Signed(sign(stated, issuer, typ), stated.get("method_sha256"), stated.get("edition_sha256"))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.resources.receipts import base64url, canonical
 
-__all__ = ["ALGORITHMS", "RECEIPT_TYP", "SIMULATION_TYP", "Parsed", "Signer", "parse", "sign", "verify"]
+__all__ = ["ALGORITHMS", "RECEIPT_TYP", "SIMULATION_TYP", "Parsed", "Signer", "parse", "sign", "sign_encoded", "verify"]
 
 RECEIPT_TYP = "wattproof-receipt+jws"
 SIMULATION_TYP = "wattproof-simulation+jws"
@@ -58,12 +59,25 @@ def sign(payload: Mapping[str, Any], key: Signer, typ: str = RECEIPT_TYP) -> str
     Raises:
         InvalidInput: the payload is outside the canonical subset, or the JWS would exceed 64 KiB.
     """
-    header = canonical.dumps({"alg": "EdDSA", "kid": key.kid, "typ": typ})
-    signing_input = f"{base64url.encode(header)}.{base64url.encode(canonical.dumps(payload))}"
+    return sign_encoded(canonical.dumps(payload), key, typ)
+
+
+def sign_encoded(payload: bytes, key: Signer, typ: str = RECEIPT_TYP) -> str:
+    """Sign a payload that is canonical JSON already.
+
+    Raises:
+        InvalidInput: the JWS would exceed 64 KiB.
+    """
+    signing_input = f"{_encoded_header(key.kid, typ)}.{base64url.encode(payload)}"
     jws = f"{signing_input}.{base64url.encode(key.sign(signing_input.encode('ascii')))}"
     if len(jws) > canonical.MAX_BYTES:
         raise InvalidInput("payload", f"gives a JWS of {len(jws)} bytes", f"at most {canonical.MAX_BYTES} can be read")
     return jws
+
+
+@lru_cache(maxsize=64)
+def _encoded_header(kid: str, typ: str) -> str:
+    return base64url.encode(canonical.dumps({"alg": "EdDSA", "kid": kid, "typ": typ}))
 
 
 def parse(jws: str) -> Parsed:

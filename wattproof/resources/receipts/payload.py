@@ -11,12 +11,21 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.methodology.quantity import Operand, Usage
-from wattproof.resources.receipts.schema import MAX_TEXT, OUTPUTS, SCHEMA, validate_payload
+from wattproof.resources.receipts.schema import (
+    MAX_OPERANDS,
+    MAX_TEXT,
+    OUTPUTS,
+    SCHEMA,
+    validate_operand,
+    validate_payload,
+)
 from wattproof.resources.receipts.stated import stated
 
 __all__ = [
@@ -169,7 +178,7 @@ def build_payload(
         "boundary": boundary,
         "outputs": {name: None if amount is None else dict(amount) for name, amount in outputs.items()},
         "reasons": _reasons(outputs, reasons or {}, method_id),
-        "operands": [_operand_payload(operand) for operand in sorted(operands, key=lambda operand: operand.name)],
+        "operands": [],
         "grid": {
             "accounting": grid_payload(accounting),
             "routing": None if routing is None else grid_payload(routing),
@@ -187,6 +196,7 @@ def build_payload(
         "provider_reported": None if provider_reported is None else stated(provider_reported),
     }
     validate_payload(payload)
+    payload["operands"] = _operands(operands)
     return payload
 
 
@@ -214,14 +224,27 @@ def _usage_payload(usage: Usage, usage_source: str) -> dict[str, Any]:
     }
 
 
+def _operands(operands: Iterable[Operand]) -> list[dict[str, Any]]:
+    """The operands by name. Each was checked when it was first seen: most are the same from one request to the next."""
+    ordered = sorted(operands, key=attrgetter("name"))
+    if len(ordered) > MAX_OPERANDS:
+        raise InvalidInput("operands", f"are {len(ordered)}", f"give at most {MAX_OPERANDS}")
+    if len({operand.name for operand in ordered}) != len(ordered):
+        raise InvalidInput("operands", "are not sorted by name, each once", "give each once")
+    return [dict(_operand_payload(operand)) for operand in ordered]
+
+
+@lru_cache(maxsize=4096)
 def _operand_payload(operand: Operand) -> dict[str, Any]:
-    return {
+    fields = {
         "name": operand.name,
         "value": operand.value,
         "exp10": operand.exp10,
         "unit": operand.unit,
         "source_id": operand.source_id,
     }
+    validate_operand(fields)
+    return fields
 
 
 def _cost_payload(micros: int | None, currency: str | None) -> dict[str, Any] | None:

@@ -11,14 +11,23 @@ from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import MAX_TOKENS, Usage, Workload
 from wattproof.resources.receipts.canonical import MAX_INTEGER
 
-__all__ = ["MAX_TEXT", "OUTPUTS", "SCHEMA", "USAGE_COUNTS", "instant", "validate_payload"]
+__all__ = [
+    "MAX_OPERANDS",
+    "MAX_TEXT",
+    "OUTPUTS",
+    "SCHEMA",
+    "USAGE_COUNTS",
+    "instant",
+    "validate_operand",
+    "validate_payload",
+]
 
 SCHEMA = "wattproof-receipt/1"
 MAX_TEXT = 200
 OUTPUTS = ("energy_nwh", "carbon_location_ng", "carbon_market_ng", "water_nl", "adpe_pgsbeq")
 USAGE_COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 
-_MAX_OPERANDS = 200
+MAX_OPERANDS = 200
 _MAX_TAGS = 32
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
@@ -42,6 +51,15 @@ def validate_payload(payload: object) -> None:
     names = [operand["name"] for operand in fields["operands"]]
     if names != sorted(set(names)):
         raise InvalidInput("operands", "are not sorted by name, each once", "sort them")
+
+
+def validate_operand(operand: object) -> None:
+    """Check one operand as `validate_payload` does.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    _OPERAND(operand, "operands")
 
 
 def instant(text: str) -> float:
@@ -173,6 +191,13 @@ _READING = _object(
     renewable_ratio_bps=_RATIO_BPS,
     carbon_free_ratio_bps=_RATIO_BPS,
 )
+_OPERAND = _object(
+    name=_matching(_NAME, "a name of lower-case letters, digits and _"),
+    value=_integer(-MAX_INTEGER, MAX_INTEGER),
+    exp10=_integer(-60, 0),
+    unit=_text(),
+    source_id=_text(),
+)
 _COUNT = _integer(0, MAX_TOKENS)
 _payload = _object(
     schema=_one_of(SCHEMA),
@@ -203,16 +228,7 @@ _payload = _object(
     boundary=_one_of("narrow", "comprehensive"),
     outputs=_object(**dict.fromkeys(OUTPUTS, _AMOUNT)),
     reasons=_map_of_text,
-    operands=_list_of(
-        _object(
-            name=_matching(_NAME, "a name of lower-case letters, digits and _"),
-            value=_integer(-MAX_INTEGER, MAX_INTEGER),
-            exp10=_integer(-60, 0),
-            unit=_text(),
-            source_id=_text(),
-        ),
-        _MAX_OPERANDS,
-    ),
+    operands=_list_of(_OPERAND, MAX_OPERANDS),
     grid=_object(accounting=_READING, routing=_or_null(_READING)),
     cost=_or_null(
         _object(micros=_integer(0, MAX_INTEGER), currency=_matching(_CURRENCY, "an ISO 4217 code, e.g. USD"))

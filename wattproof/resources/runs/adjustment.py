@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from wattproof.resources.receipts import validate_payload
 from wattproof.resources.receipts.adjustment import change, former, split
 from wattproof.resources.receipts.payload import grid_payload
 from wattproof.resources.receipts.schema import USAGE_COUNTS
+from wattproof.resources.receipts.statement import Statement
 
 __all__ = ["CEILING_EXCEEDED_AFTER", "Adjustment", "adjustment_of"]
 
@@ -29,7 +30,7 @@ class Adjustment:
     """A draft for the ledger and what its receipt will state."""
 
     draft: EntryDraft
-    payload: Callable[[str], dict[str, Any]]
+    statement: Statement
 
 
 def adjustment_of(
@@ -51,14 +52,10 @@ def adjustment_of(
     outputs = change(method, numbers, before, stated["boundary"])
     terms = _terms(original.draft, method, numbers, before, stated["boundary"])
     draft = _draft(original, corrected, outputs, terms, now)
-    fixed = _statement(original, stated, corrected, outputs, operands) | {"occurred_at": now, "nonce": nonce.hex()}
-
-    def payload(issued_at: str) -> dict[str, Any]:
-        return {**fixed, "issued_at": issued_at}
-
-    # What a verifier would refuse must come to light here, not in the ledger's writer.
-    validate_payload(payload(now))
-    return Adjustment(draft, payload)
+    payload = _statement(original, stated, corrected, outputs, operands)
+    payload |= {"issued_at": now, "occurred_at": now, "nonce": nonce.hex()}
+    validate_payload(payload)
+    return Adjustment(draft, Statement(payload))
 
 
 def _operands(method: Method, stated: Mapping[str, Any], corrected: Reading) -> list[Operand]:

@@ -124,7 +124,7 @@ async def _adjust(deps: RunDeps, grid: Grid, accepted: _Accepted) -> Settled | N
     except (InvalidInput, UnknownMethod):
         # A figure that does not follow from an intensity has no correction.
         return None
-    return await deps.ledger.settle(made.draft, made.payload)
+    return await deps.ledger.settle(made.draft, made.statement)
 
 
 def _exceeds(seen: Observation, accepted: _Accepted) -> bool:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from wattproof.methodology.errors import InvalidInput
-from wattproof.methodology.integers import AMOUNTS, amounts, outputs
+from wattproof.methodology.integers import AMOUNTS, outputs
 from wattproof.methodology.quantity import Workload
 from wattproof.resources.footprints import Estimate, estimate, factor_terms
 from wattproof.resources.ledger.records import Amount, EntryDraft, EntryStatus, FactorTerm
 from wattproof.resources.providers import ChatEnd
-from wattproof.resources.receipts import build_payload, request_commitment
+from wattproof.resources.receipts import build_payload, canonical, request_commitment
+from wattproof.resources.receipts.statement import Statement
 from wattproof.resources.routing import Candidate, decision_json
 from wattproof.resources.runs.plan import Plan
 from wattproof.resources.runs.records import RunRequest
 from wattproof.resources.runs.tally import Tally
 
 __all__ = ["Entry", "Outcome", "build_entry"]
+
+Outputs = Mapping[str, Mapping[str, Any] | None]
 
 _NANO = 1_000_000_000
 _INTEGER_NAMES: Mapping[str, str] = {field: name for name, (field, _) in AMOUNTS.items()}
@@ -54,7 +59,7 @@ class Entry:
     """A draft for the ledger, what its receipt will state, and the estimate behind both."""
 
     draft: EntryDraft
-    payload: Callable[[str], dict[str, Any]]
+    statement: Statement
     estimate: Estimate
 
 
@@ -78,15 +83,19 @@ def build_entry(outcome: Outcome) -> Entry:
 def _build(outcome: Outcome) -> Entry:
     found = _estimate(outcome)
     trace = decision_json(outcome.plan.decision)
-    draft = _draft(outcome, found, trace)
-    fixed = _payload_fields(outcome, found, draft, trace)
+    stated = outputs(found.footprint)
+    draft = _draft(outcome, found, stated, trace)
+    payload = build_payload(issued_at=draft.occurred_at, **_payload_fields(outcome, found, stated, draft, trace))
+    return Entry(draft, Statement(payload, _dumps), found)
 
-    def payload(issued_at: str) -> dict[str, Any]:
-        return build_payload(issued_at=issued_at, **fixed)
 
-    # What the receipt would refuse must come to light here, not in the ledger's writer.
-    payload(draft.occurred_at)
-    return Entry(draft, payload, found)
+def _dumps(checked: object) -> bytes:
+    """Canonical JSON of what was checked to hold integers, strings and null: orjson writes those as RFC 8785 asks."""
+    try:
+        return orjson.dumps(checked, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        # Text that is no Unicode: ours says where.
+        return canonical.dumps(checked)
 
 
 def _estimate(outcome: Outcome) -> Estimate:
@@ -100,9 +109,9 @@ def _estimate(outcome: Outcome) -> Estimate:
     )
 
 
-def _draft(outcome: Outcome, found: Estimate, trace: bytes) -> EntryDraft:
+def _draft(outcome: Outcome, found: Estimate, stated: Outputs, trace: bytes) -> EntryDraft:
     request, deployment = outcome.request, outcome.candidate.deployment
-    amount = {name: None if a is None else Amount(*a) for name, a in amounts(found.footprint).items()}
+    amount = {name: None if a is None else Amount(a["median"], a["low"], a["high"]) for name, a in stated.items()}
     micros, currency = outcome.tally.cost or (None, None)
     end = outcome.end
     return EntryDraft(
@@ -151,7 +160,9 @@ def _draft(outcome: Outcome, found: Estimate, trace: bytes) -> EntryDraft:
     )
 
 
-def _payload_fields(outcome: Outcome, found: Estimate, draft: EntryDraft, trace: bytes) -> dict[str, Any]:
+def _payload_fields(
+    outcome: Outcome, found: Estimate, stated: Outputs, draft: EntryDraft, trace: bytes
+) -> dict[str, Any]:
     decision, end = outcome.plan.decision, outcome.end
     candidate = outcome.candidate
     routing = candidate.annual_reading if decision.forced_annual_by is not None else candidate.ceiling_reading
@@ -181,7 +192,7 @@ def _payload_fields(outcome: Outcome, found: Estimate, draft: EntryDraft, trace:
         "edition_sha256": found.edition_sha256,
         "tier": draft.tier,
         "boundary": draft.boundary,
-        "outputs": outputs(found.footprint),
+        "outputs": stated,
         "reasons": found.footprint.reasons,
         "operands": found.operands,
         "accounting": found.reading.as_dict(),

@@ -210,10 +210,10 @@ class Run:
         attempt_no = self.attempt_no if self.is_open else None
         for _ in range(_LOCKED_TRIES - 1):
             try:
-                return await self.deps.ledger.settle(entry.draft, entry.payload, attempt_no)
+                return await self.deps.ledger.settle(entry.draft, entry.statement, attempt_no)
             except LedgerLocked:
                 continue
-        return await self.deps.ledger.settle(entry.draft, entry.payload, attempt_no)
+        return await self.deps.ledger.settle(entry.draft, entry.statement, attempt_no)
 
     async def _close(self, state: AttemptState, reason: str, usage: Usage | None) -> None:
         self.is_open = False
