@@ -126,7 +126,7 @@ def test_each_limit_names_the_value_and_what_is_allowed(candidate: Make, policy:
 
 def test_an_unknown_price_fails_the_cost_limit_and_passes_without_one(candidate: Make) -> None:
     euros = candidate("scaleway", cost_usd=None, usd_per_mtok=None)
-    assert excluded(choose(Policy(), euros)) == {"scaleway": ["price in USD unknown"]}
+    assert excluded(choose(Policy(), euros)) == {"scaleway": ["price in USD unknown: state it in providers.toml"]}
     assert providers(choose(Policy(max_cost_usd=None), euros)) == ["scaleway"]
 
 

@@ -20,7 +20,7 @@ def main() -> None:
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules["installation"] = module
     spec.loader.exec_module(module)
-    row = next(deployment for deployment in load_catalogue() if deployment.model == "gpt-oss-120b")
+    row = next(row for row in load_catalogue() if row.id == "ovhcloud/gpt-oss-120b")
     fake = replace(row, provider="fake", base_url=base_url, key_env=(), zone="FR", location_evidence="declared")
     # Whatever a library prints must not reach the wire.
     installation = module.Installation(home, deployments=(fake,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -218,3 +219,37 @@ async def test_any_token_counts_give_an_ordered_interval(
         assert shown.high is not None
         assert 0 <= shown.low <= shown.median <= shown.high
     assert brief(result)
+
+
+async def test_a_region_of_a_provider_is_never_picked_for_the_caller(installation: Installation) -> None:
+    result = await estimate(installation, provider="bedrock")
+    assert result.provenance.region_scope == "unknown:bedrock"
+
+
+async def test_of_a_providers_offers_the_one_without_a_pinned_region_is_meant(installation: Installation) -> None:
+    result = await estimate(installation, model="claude-opus-4-6", provider="anthropic")
+    assert result.provenance.region_scope == "unknown:anthropic"
+
+
+async def test_an_exchange_rate_of_the_user_decides_what_a_price_is_in_dollars(installation: Installation) -> None:
+    from decimal import Decimal
+
+    from wattproof.resources.providers import ExchangeRate, rates_with
+    from wattproof.tools.run_inference import RunArgs, run_inference
+
+    dear = ExchangeRate("EUR", Decimal(1000), "test", "2026-11-01")
+    args = RunArgs.model_validate(
+        {
+            "model": "gpt-oss-120b",
+            "messages": [{"role": "user", "content": "hello"}],
+            "max_output_tokens": 400,
+            "providers": ["scaleway", "ovhcloud"],
+            "dry_run": True,
+        }
+    )
+    async with installation.open() as deps:
+        usual = await run_inference(args, deps)
+        odd = await run_inference(args, replace(deps, rates=lambda: rates_with([dear])))
+    assert usual.decision is not None
+    assert odd.decision is not None
+    assert (usual.decision["excluded"], odd.decision["excluded"]) == ({}, {"above_cost": 1})

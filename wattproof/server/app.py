@@ -34,8 +34,8 @@ _LISTS = CacheHint(ttl_ms=300_000, scope="public")
 def build_server(open_deps: OpenDeps, profiles: Iterable[str] = ()) -> MCPServer[Deps]:
     """The server with its tools and its resources. Nothing is opened before it runs.
 
-    `profiles` add tools to the core. Nothing else in a `*/list` answer depends on settings, on the ledger or on the data
-    of an edition.
+    `profiles` add tools to the core. Nothing else in a `*/list` answer depends on settings, on the ledger or on the
+    data of an edition.
     """
 
     @asynccontextmanager

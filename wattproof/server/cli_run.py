@@ -46,6 +46,7 @@ def run(
     min_location_evidence: Annotated[
         str | None, _limit("How well the place is known: contractual, declared, caller, inferred or unknown.")
     ] = None,
+    min_quality: Annotated[float | None, _limit("Least quality, on the scale of your providers.toml.")] = None,
     allow_fallback_region: Annotated[bool, typer.Option(help="Permit another zone.", rich_help_panel=_LIMITS)] = False,
     request_id: Annotated[str | None, _record("Yours: a repeat returns the stored result and spends nothing.")] = None,
     operation_id: Annotated[str | None, _record("The workflow that this belongs to.")] = None,
@@ -74,6 +75,7 @@ def run(
         providers=provider,
         exclude_providers=exclude_provider,
         min_location_evidence=min_location_evidence,
+        min_quality=min_quality,
         allow_fallback_region=allow_fallback_region or None,
         request_id=request_id,
         operation_id=operation_id,

@@ -16,6 +16,7 @@ from wattproof.server.settings import Settings, load_settings
 if TYPE_CHECKING:
     from wattproof.resources.grid import Grid
     from wattproof.resources.ledger import Ledger
+    from wattproof.resources.providers import ExchangeRate
     from wattproof.resources.providers.records import Deployment
     from wattproof.resources.runs import RunDeps
     from wattproof.tools.deps import Deps
@@ -70,6 +71,7 @@ async def open_deps(
             ledger=_once(lambda: _open_ledger(settings, stack)),
             runs=_once(lambda: _open_runs(settings, stack, deps)),
             grid=_once(lambda: _open_grid(settings, stack)) if settings.live_grid and not settings.offline else None,
+            rates=lambda: _rates(settings),
             default_zone=settings.zone,
             max_cost_usd=settings.max_cost_usd,
             offline=settings.offline,
@@ -144,6 +146,13 @@ async def _deployments(settings: Settings, local_servers: LocalServers | None) -
     async with open_client() as client:
         local = await probe_local(client, settings.environ, LOCAL_SERVERS if local_servers is None else local_servers)
     return catalogue_with(own, (deployment(settings.zone), *local))
+
+
+def _rates(settings: Settings) -> Mapping[str, ExchangeRate]:
+    """The bundled exchange rates with the user's own."""
+    from wattproof.resources.providers import load_user_rows, rates_with
+
+    return rates_with(load_user_rows(settings.home / "providers.toml").rates)
 
 
 async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> RunDeps:

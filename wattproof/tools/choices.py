@@ -53,6 +53,7 @@ async def choose(model_name: str, chat: ChatRequest, policy: Policy, deps: Deps)
         now,
         unusable=deps.why_unusable,
         readings=readings,
+        rates=None if deps.rates is None else deps.rates(),
     )
     decided_at = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     decision = decide(policy, usage, candidates, now=decided_at, dry_run=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wattproof.resources.grid import Grid
     from wattproof.resources.ledger import Ledger
+    from wattproof.resources.providers import ExchangeRate
     from wattproof.resources.providers.records import Deployment
     from wattproof.resources.runs import RunDeps
 
@@ -24,7 +25,8 @@ class Deps:
     embedded model, and local servers that answered; the first await does the work, later ones return the same
     tuple. `ledger` opens the ledger (and creates it and its keys) on the first await. `runs` opens what a real run
     needs beside it: the HTTP client, the embedded server's factory, health, the bounded cache of answers. `grid` opens
-    the desk that gives newest grid readings; None: the annual edition only.
+    the desk that gives newest grid readings; None: the annual edition only. `rates` gives exchange rates; None: the
+    bundled ones.
 
     `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
     `max_cost_usd` caps one run; a caller can lower it and no argument raises it. `allow_keyed_runs` is
@@ -39,6 +41,7 @@ class Deps:
     ledger: Callable[[], Awaitable[Ledger]]
     runs: Callable[[], Awaitable[RunDeps]]
     grid: Callable[[], Awaitable[Grid]] | None = None
+    rates: Callable[[], Mapping[str, ExchangeRate]] | None = None
     default_zone: str | None = None
     max_cost_usd: float | None = 0.10
     offline: bool = False

@@ -190,9 +190,16 @@ async def _deployment(model_id: str, provider: str | None, zone: str | None, dep
     known = await deps.deployments()
     if provider is not None:
         offers = deployments_for(model_id, provider_rows(provider, known))
-        return offers[0] if offers else None
-    offers = deployments_for(model_id, known)
-    return offers[0] if len(offers) == 1 else None
+        return _unambiguous(offers)
+    return _unambiguous(deployments_for(model_id, known))
+
+
+def _unambiguous(offers: tuple[Deployment, ...]) -> Deployment | None:
+    """The only offer, or the only one without a variant: a region is never picked for the caller."""
+    plain = [offer for offer in offers if offer.variant is None]
+    if len(offers) != 1 and len(plain) != 1:
+        return None
+    return offers[0] if len(offers) == 1 else plain[0]
 
 
 def _place(case: Case, asked: Asked) -> tuple[str | None, LocationEvidence]:

@@ -44,6 +44,7 @@ class RunArgs(Arguments):
         Literal["contractual", "declared", "caller", "inferred", "unknown"] | None,
         Field(description="Evidence of the place"),
     ] = None
+    min_quality: Annotated[float | None, Field(ge=0, description="On the operator's scale")] = None
     allow_fallback_region: Annotated[bool | None, Field(description="Permit another zone")] = None
     request_id: Annotated[
         str | None, Field(min_length=1, max_length=200, description="Yours; a repeat spends nothing")
@@ -100,6 +101,7 @@ def policy_of(args: RunArgs, suffix: Preset | None, deps: Deps) -> Policy:
         exclude_providers=tuple(args.exclude_providers or ()),
         min_location_evidence=args.min_location_evidence or "unknown",
         allow_fallback_region=bool(args.allow_fallback_region),
+        min_quality=args.min_quality,
     )
 
 

@@ -191,7 +191,7 @@ def _cost(candidate: Candidate, request: Request) -> Limit | None:
     if most_usd is None:
         return None
     if candidate.cost_usd_micros is None:
-        return Limit("max_cost_usd", "price in USD unknown", "price_unknown")
+        return Limit("price", "price in USD unknown: state it in providers.toml", "price_unknown")
     cost_usd = candidate.cost_usd_micros / 1e6
     if cost_usd <= most_usd:
         return None

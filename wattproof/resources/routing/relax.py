@@ -15,7 +15,7 @@ LOOSER_DOWN = frozenset(
 )
 """What a smaller number loosens; everything else loosens upwards."""
 
-NOT_REMOVABLE = frozenset({"usable", "cooldown"})
+NOT_REMOVABLE = frozenset({"usable", "cooldown", "price"})
 """Not limits of the policy: they can only be waited out or configured."""
 
 # Of the request itself: a number would do, no number would not.
