@@ -252,4 +252,5 @@ async def test_an_exchange_rate_of_the_user_decides_what_a_price_is_in_dollars(i
         odd = await run_inference(args, replace(deps, rates=lambda: rates_with([dear])))
     assert usual.decision is not None
     assert odd.decision is not None
-    assert (usual.decision["excluded"], odd.decision["excluded"]) == ({}, {"above_cost": 1})
+    assert (usual.decision["allowed"], odd.decision["allowed"]) == (2, 1)
+    assert odd.decision["excluded"]["above_cost"] == 1
