@@ -29,6 +29,8 @@ USAGE_COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoni
 
 MAX_OPERANDS = 200
 _MAX_TAGS = 32
+_MAX_RECORDS = 1_000_000
+_MAX_GROUPS = 64
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -39,6 +41,8 @@ Check = Callable[[object, str], None]
 
 def validate_payload(payload: object) -> None:
     """Check a payload: exactly the keys of version 1, each of its type and within its bounds.
+
+    A block that only some receipts have (`batch`) is absent from the others.
 
     Raises:
         InvalidInput: names the field by its path, e.g. ``outputs.energy_nwh.low``.
@@ -128,17 +132,26 @@ def _list_of(check: Check, max_count: int) -> Check:
 
 
 def _object(**members: Check) -> Check:
+    return _object_with({}, **members)
+
+
+def _object_with(optional: Mapping[str, Check], **members: Check) -> Check:
+    """An object of exactly `members`, and those of `optional` that are there."""
+
     def check_members(value: object, path: str) -> None:
         if not isinstance(value, dict):
             raise InvalidInput(path or "payload", f"is {_shown(value)}", "give an object")
         fields = cast("dict[str, object]", value)
         prefix = f"{path}." if path else ""
-        if members.keys() != fields.keys():
-            name = min(members.keys() ^ fields.keys())
+        there = fields.keys() & optional.keys()
+        if members.keys() != fields.keys() - there:
+            name = min(members.keys() ^ (fields.keys() - there))
             problem = "is missing" if name in members else "is unknown"
             raise InvalidInput(prefix + name, problem, f"the keys are exactly those of {SCHEMA}")
         for name, check in members.items():
             check(fields[name], prefix + name)
+        for name in sorted(there):
+            optional[name](fields[name], prefix + name)
 
     return check_members
 
@@ -199,7 +212,25 @@ _OPERAND = _object(
     source_id=_text(),
 )
 _COUNT = _integer(0, MAX_TOKENS)
-_payload = _object(
+_SUM = _integer(0, MAX_INTEGER)
+# What the receipt of a batch states of its records; `batch.py` says what each means.
+_BATCH = _object(
+    source=_text(),
+    count=_integer(1, _MAX_RECORDS),
+    root_hex=_hex(32),
+    first_occurred_at=_timestamp,
+    last_occurred_at=_timestamp,
+    requests=_or_null(_SUM),
+    usage=_object(**dict.fromkeys(USAGE_COUNTS, _SUM)),
+    energy_nwh=_AMOUNT,
+    carbon_location_ng=_AMOUNT,
+    energy_known=_integer(0, _MAX_RECORDS),
+    carbon_known=_integer(0, _MAX_RECORDS),
+    common=_any_object,
+    groups=_list_of(_any_object, _MAX_GROUPS),
+)
+_payload = _object_with(
+    {"batch": _BATCH},
     schema=_one_of(SCHEMA),
     log_id=_text(),
     issued_at=_timestamp,
