@@ -24,20 +24,22 @@ AMOUNTS: Mapping[str, tuple[str, float]] = MappingProxyType(
 _LIMIT = 2**53
 
 
-def amounts(footprint: Footprint) -> dict[str, tuple[int, int | None, int | None] | None]:
+def amounts(footprint: Footprint, times: int = 1) -> dict[str, tuple[int, int | None, int | None] | None]:
     """Each amount as `(median, low, high)`, rounded half-even; None where the method does not define it.
+
+    `times` as many: of requests alike, whose unknowns are the same.
 
     Raises:
         InvalidInput: an amount reaches 2**53 units (for energy, 9 MWh in one request).
     """
-    return {name: _amount(name, getattr(footprint, field), units) for name, (field, units) in AMOUNTS.items()}
+    return {name: _amount(name, getattr(footprint, field), units * times) for name, (field, units) in AMOUNTS.items()}
 
 
-def outputs(footprint: Footprint) -> dict[str, dict[str, int | str | None] | None]:
-    """Each amount as `{"median", "low", "high", "interval"}`, or None. Raises as `amounts` does."""
+def outputs(footprint: Footprint, times: int = 1) -> dict[str, dict[str, int | str | None] | None]:
+    """Each amount as `{"median", "low", "high", "interval"}`, or None. Parameters and Raises as `amounts`."""
     return {
         name: None if amount is None else {**dict(zip(_KEYS, amount, strict=True)), "interval": footprint.interval}
-        for name, amount in amounts(footprint).items()
+        for name, amount in amounts(footprint, times).items()
     }
 
 

@@ -20,10 +20,11 @@ _ABSOLUTE_UNITS = 1
 _RELATIVE = 1e-6
 
 
-def judge_arithmetic(payload: Mapping[str, Any], checks: list[Check]) -> Verdict:
+def judge_arithmetic(payload: Mapping[str, Any], checks: list[Check], *, requests: int = 1) -> Verdict:
     """Put the operands of a valid payload into its method and compare; adds every comparison to `checks`.
 
-    An adjustment states differences: of its outputs, and of its usage.
+    An adjustment states differences: of its outputs, and of its usage. Where the usage is that of several `requests`,
+    the outputs are those of the average one, as often.
     """
     method = _method(payload)
     if isinstance(method, Verdict):
@@ -36,9 +37,12 @@ def judge_arithmetic(payload: Mapping[str, Any], checks: list[Check]) -> Verdict
     if problem is not None:
         return problem
     numbers = {operand.name: operand.number for operand in operands}
+    for name in USAGE_COUNTS if requests > 1 else ():
+        if name in numbers:
+            numbers[name] /= requests
     try:
         if before is None:
-            computed = outputs(method.compute(numbers, payload["boundary"]))
+            computed = outputs(method.compute(numbers, payload["boundary"]), requests)
         else:
             computed = change(method, numbers, before, payload["boundary"])
     except (InvalidInput, OverflowError) as error:
