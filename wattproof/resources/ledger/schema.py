@@ -12,10 +12,10 @@ from wattproof.methodology.errors import LedgerUnusable
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, columns_sql
 
-__all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "VERSION", "prepare"]
+__all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "VERSION", "guard", "prepare"]
 
 APPLICATION_ID = 0x57505246  # "WPRF"
-VERSION = 2
+VERSION = 3
 
 _AMOUNTS = ("energy_nwh", "carbon_location_ng", "carbon_market_ng", "water_nl", "adpe_pgsbeq")
 
@@ -123,6 +123,8 @@ def _check_kind(connection: sqlite3.Connection, path: Path, simulation: bool) ->
 def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> None:
     from sqlite_utils import Database, Migrations
 
+    from wattproof.resources.ledger.log_schema import add_log_tables
+
     migrations = Migrations("wattproof.ledger")
 
     @migrations(name="0001_ledger")
@@ -142,6 +144,11 @@ def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> N
         )
         db.conn.execute("PRAGMA user_version = 2")
 
+    @migrations(name="0003_log")
+    def _(db: Database) -> None:
+        add_log_tables(db.conn)
+        db.conn.execute("PRAGMA user_version = 3")
+
     # One transaction around all of it: a crash leaves an empty file, which the next start completes.
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -157,7 +164,8 @@ def _rollup_table(name: str, keys: str) -> str:
     return f"CREATE TABLE {name} (\n  {declared},\n  {columns_sql()},\n  PRIMARY KEY ({keys})\n) STRICT, WITHOUT ROWID"
 
 
-def _guard(table: str, event: str, text: str, when: str = "") -> str:
+def guard(table: str, event: str, text: str, when: str = "") -> str:
+    """The trigger that refuses `event` (UPDATE or DELETE) on `table`, saying `text`."""
     body = f"BEGIN SELECT RAISE(ABORT, '{text}'); END"
     return f"CREATE TRIGGER {table}_{event.lower()} BEFORE {event} ON {table} {when} {body}"
 
@@ -232,14 +240,14 @@ _TABLES = (
 )
 
 _TRIGGERS = (
-    _guard("entry", "UPDATE", "entries are append-only"),
-    _guard("entry", "DELETE", "entries are append-only"),
-    _guard("receipt", "UPDATE", "a receipt is never changed"),
-    _guard("decision", "UPDATE", "a decision is never changed"),
-    _guard("factor_signature", "UPDATE", "factor signatures are never changed"),
-    _guard("factor_signature", "DELETE", "factor signatures are never removed"),
-    _guard("dimension", "UPDATE", "dimensions are never changed"),
-    _guard("dimension", "DELETE", "dimensions are never removed"),
-    _guard("head", "UPDATE", "a log only grows", "WHEN NEW.size <= OLD.size"),
-    _guard("head", "DELETE", "a log is never removed"),
+    guard("entry", "UPDATE", "entries are append-only"),
+    guard("entry", "DELETE", "entries are append-only"),
+    guard("receipt", "UPDATE", "a receipt is never changed"),
+    guard("decision", "UPDATE", "a decision is never changed"),
+    guard("factor_signature", "UPDATE", "factor signatures are never changed"),
+    guard("factor_signature", "DELETE", "factor signatures are never removed"),
+    guard("dimension", "UPDATE", "dimensions are never changed"),
+    guard("dimension", "DELETE", "dimensions are never removed"),
+    guard("head", "UPDATE", "a log only grows", "WHEN NEW.size <= OLD.size"),
+    guard("head", "DELETE", "a log is never removed"),
 )
