@@ -30,10 +30,9 @@ import orjson
 
 from wattproof.methodology.quantity import Operand, Usage
 from wattproof.resources.ledger import Amount, EntryDraft, FactorTerm, Ledger, open_ledger
-from wattproof.resources.ledger.append import Signed, Transaction, append
+from wattproof.resources.ledger.append import Remembered, Signed, Transaction, append
 from wattproof.resources.ledger.driver import open_writer, sqlite3
 from wattproof.resources.ledger.interning import Interning
-from wattproof.resources.ledger.rollups import Rollups
 from wattproof.resources.ledger.rows import INSERT_ENTRY, Place, to_row
 from wattproof.resources.receipts import build_payload, receipt_id
 from wattproof.resources.receipts.statement import Statement
@@ -206,13 +205,12 @@ class Bare:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._interning = Interning(connection)
-        self._rollups = Rollups(connection)
+        self._remembered = Remembered(connection)
 
     def run(self, drafts: list[EntryDraft], jws: str) -> None:
         for draft in drafts:
             self.connection.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(self.connection, self._interning, self._rollups, time.time())
+            transaction = Transaction(self.connection, self._remembered, time.time())
             append(transaction, draft, lambda _, draft=draft: Signed(f"{draft.request_id}.{jws}"), None)
             transaction.finish()
             self.connection.execute("COMMIT")

@@ -16,11 +16,10 @@ from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
 from wattproof.resources.ledger.rollups import Rollups
 from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, Place, from_row, to_row
-from wattproof.resources.ledger.tiling import add_tiles
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 
-__all__ = ["PayloadBuilder", "Signed", "Transaction", "append", "find_request"]
+__all__ = ["PayloadBuilder", "Remembered", "Signed", "Transaction", "append", "find_request"]
 
 PayloadBuilder = Callable[[str], Mapping[str, Any]]
 """`issued_at` (RFC 3339 UTC) -> the payload to sign. May be called again if a group commit is repeated."""
@@ -56,15 +55,41 @@ class _Log:
         return self.frontier.size + len(self.leaves)
 
 
+class Remembered:
+    """What one connection knows from its last transaction, so that the next need not ask again."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._version = -1
+        self.interning = Interning(connection)
+        self.rollups = Rollups(connection)
+        self.frontiers: dict[str, Frontier] = {}
+
+    def refresh(self) -> None:
+        """Forget what another process may have changed; called within the transaction, before anything is read."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self.rollups.forget()
+            self.frontiers.clear()
+
+    def forget(self) -> None:
+        """Drop everything; called after a rollback."""
+        self.interning.forget()
+        self.rollups.forget()
+        self.frontiers.clear()
+
+
 class Transaction:
     """What a group commit shares: the connection, the time, and the heads of the logs it appends to."""
 
-    def __init__(self, connection: sqlite3.Connection, interning: Interning, rollups: Rollups, now_s: float) -> None:
+    def __init__(self, connection: sqlite3.Connection, remembered: Remembered, now_s: float) -> None:
+        remembered.refresh()
         self.connection = connection
-        self.interning = interning
+        self.interning = remembered.interning
         self.now_s = now_s
         self.now = rfc3339(now_s)
-        self._rollups = rollups
+        self._remembered = remembered
         self._logs: dict[str, _Log] = {}
 
     def log(self, log_id: str) -> _Log:
@@ -72,22 +97,27 @@ class Transaction:
         known = self._logs.get(log_id)
         if known is not None:
             return known
-        row = self.connection.execute("SELECT frontier FROM head WHERE log_id = ?", (log_id,)).fetchone()
-        if row is None:
-            self.connection.execute("INSERT OR IGNORE INTO log VALUES (?, ?)", (log_id, self.now))
-            self.connection.execute("INSERT INTO head VALUES (?, 0, ?, ?)", (log_id, Frontier().to_bytes(), self.now))
-        frontier = Frontier() if row is None else Frontier.from_bytes(row[0])
-        self._logs[log_id] = begun = _Log(frontier)
+        frontier = self._remembered.frontiers.get(log_id)
+        self._logs[log_id] = begun = _Log(self._stored_frontier(log_id) if frontier is None else frontier)
         return begun
+
+    def _stored_frontier(self, log_id: str) -> Frontier:
+        row = self.connection.execute("SELECT frontier FROM head WHERE log_id = ?", (log_id,)).fetchone()
+        if row is not None:
+            return Frontier.from_bytes(row[0])
+        self.connection.execute("INSERT OR IGNORE INTO log VALUES (?, ?)", (log_id, self.now))
+        self.connection.execute("INSERT INTO head VALUES (?, 0, ?, ?)", (log_id, Frontier().to_bytes(), self.now))
+        return Frontier()
 
     def finish(self) -> None:
         """Write the heads and add the new entries to the rollups; the last step before COMMIT."""
         for log_id, log in self._logs.items():
             if log.leaves:
                 grown = log.frontier.extend(log.leaves)
-                add_tiles(self.connection, log_id, log.frontier.size, grown.size)
                 self.connection.execute(_GROW, (grown.size, grown.to_bytes(), self.now, log_id))
-                self._rollups.add(log_id, log.frontier.size, self.now, log.tagged, log.in_operations)
+                first, count = log.frontier.size, len(log.leaves)
+                self._remembered.rollups.add(log_id, first, count, self.now, log.tagged, log.in_operations)
+                self._remembered.frontiers[log_id] = grown
 
 
 def append(

@@ -30,12 +30,11 @@ def hours_from(connection: sqlite3.Connection) -> str:
 
 
 _LEVELS = " UNION ALL ".join(f"SELECT '{level}' AS level, {width} AS width" for level, width in LEVELS.items())
-_ADD_BUCKETS = upsert_sums(
-    "rollup",
-    "log_id, level, bucket, dim",
-    ("log_id", "level", "substr(occurred_at, 1, width)", "dim"),
-    f"({_LEVELS}) CROSS JOIN {_NEW} AND (level <> 'hour' OR +occurred_at >= ?)",
-)
+_BUCKET_KEYS = ("log_id", "level", "substr(occurred_at, 1, width)", "dim")
+_NEW_IN_LEVELS = f"({_LEVELS}) CROSS JOIN {_NEW} AND (level <> 'hour' OR +occurred_at >= ?)"
+_ADD_BUCKETS = upsert_sums("rollup", "log_id, level, bucket, dim", _BUCKET_KEYS, _NEW_IN_LEVELS)
+# One entry meets each bucket once: nothing to group.
+_ADD_TO_BUCKETS = upsert_sums("rollup", "log_id, level, bucket, dim", _BUCKET_KEYS, _NEW_IN_LEVELS, of_one=True)
 _ADD_OPERATIONS = upsert_sums(
     "operation_rollup",
     "log_id, operation_id, dim",
@@ -52,21 +51,23 @@ class Rollups:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._pruned_on = ""
+        self._hours_from = ""
 
     def forget(self) -> None:
-        """Drop what is remembered; called after a rollback."""
+        """Drop what is remembered; called after a rollback, and when another process has written."""
         self._pruned_on = ""
 
     def add(
-        self, log_id: str, first_seq: int, now: str, tagged: Sequence[tuple[int, str]], in_operations: bool
+        self, log_id: str, first_seq: int, count: int, now: str, tagged: Sequence[tuple[int, str]], in_operations: bool
     ) -> None:
-        """Add the entries of `log_id` from `first_seq` on, at `now` (RFC 3339 UTC).
+        """Add the `count` entries of `log_id` from `first_seq` on, at `now` (RFC 3339 UTC).
 
         `tagged` lists their tags as (seq, tag); `in_operations` says whether any belongs to an operation.
         """
         if now[:10] != self._pruned_on:
             self._prune(now)
-        self._connection.execute(_ADD_BUCKETS, (log_id, first_seq, hours_from(self._connection)))
+        added = _ADD_TO_BUCKETS if count == 1 else _ADD_BUCKETS
+        self._connection.execute(added, (log_id, first_seq, self._hours_from))
         if in_operations:
             self._connection.execute(_ADD_OPERATIONS, (log_id, first_seq))
         for seq, tag in tagged:
@@ -86,4 +87,4 @@ class Rollups:
         if cutoff > hours_from(self._connection):
             self._connection.execute("DELETE FROM rollup WHERE level = 'hour' AND bucket < ?", (cutoff,))
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('hours_from', ?)", (cutoff,))
-        self._pruned_on = now[:10]
+        self._pruned_on, self._hours_from = now[:10], hours_from(self._connection)

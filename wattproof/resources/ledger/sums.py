@@ -32,41 +32,45 @@ DIMENSION_COLUMNS = (
     "signature_id",
 )
 
-# An adjustment changes what requests add up to, not how many there are.
-_OF_REQUESTS = "FILTER (WHERE kind <> 'adjustment')"
+# What is counted or summed of each entry. An adjustment changes what requests add up to, not how many there are.
+_COUNTED = {
+    "request_count": "1",
+    "energy_known": "energy_nwh",
+    "carbon_known": "carbon_location_ng",
+    "market_known": "carbon_market_ng",
+    "water_known": "water_nl",
+    "adpe_known": "adpe_pgsbeq",
+    "renewable_known": "renewable_ratio_bps",
+    "cost_known": "cost_micros",
+}
+_SUMMED = {
+    **{name: name for name in ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")},
+    **{name: name for name in ("energy_nwh", "carbon_market_ng", "water_nl", "adpe_pgsbeq", "cost_micros")},
+    **{f"{kind}{k}": f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS)},
+}
+_SUMMED_REAL = {
+    "energy_own_variance": "energy_own_variance",
+    "carbon_own_variance": "carbon_own_variance",
+    "renewable_weight": "CAST(renewable_ratio_bps AS REAL) * energy_nwh",
+}
 
-_REAL = frozenset({"energy_own_variance", "carbon_own_variance", "renewable_weight"})
-
-# column of a rollup -> expression over entries
+# column of a rollup -> expression over the entries of a group
 SUMS: dict[str, str] = {
-    "request_count": f"COUNT(*) {_OF_REQUESTS}",
-    "input_tokens": "SUM(input_tokens)",
-    "cached_input_tokens": "SUM(cached_input_tokens)",
-    "output_tokens": "SUM(output_tokens)",
-    "reasoning_tokens": "SUM(reasoning_tokens)",
-    "energy_known": f"COUNT(energy_nwh) {_OF_REQUESTS}",
-    "energy_nwh": "COALESCE(SUM(energy_nwh), 0)",
-    **{f"e{k}": f"COALESCE(SUM(e{k}), 0)" for k in range(MAX_TERMS)},
-    "energy_own_variance": "TOTAL(energy_own_variance)",
-    "carbon_known": f"COUNT(carbon_location_ng) {_OF_REQUESTS}",
-    **{f"c{k}": f"COALESCE(SUM(c{k}), 0)" for k in range(MAX_TERMS)},
-    "carbon_own_variance": "TOTAL(carbon_own_variance)",
-    "market_known": f"COUNT(carbon_market_ng) {_OF_REQUESTS}",
-    "carbon_market_ng": "COALESCE(SUM(carbon_market_ng), 0)",
-    "water_known": f"COUNT(water_nl) {_OF_REQUESTS}",
-    "water_nl": "COALESCE(SUM(water_nl), 0)",
-    "adpe_known": f"COUNT(adpe_pgsbeq) {_OF_REQUESTS}",
-    "adpe_pgsbeq": "COALESCE(SUM(adpe_pgsbeq), 0)",
-    "renewable_known": f"COUNT(renewable_ratio_bps) {_OF_REQUESTS}",
-    "renewable_weight": "TOTAL(CAST(renewable_ratio_bps AS REAL) * energy_nwh)",
-    "cost_known": f"COUNT(cost_micros) {_OF_REQUESTS}",
-    "cost_micros": "COALESCE(SUM(cost_micros), 0)",
+    **{name: f"COUNT({value}) FILTER (WHERE kind <> 'adjustment')" for name, value in _COUNTED.items()},
+    **{name: f"COALESCE(SUM({value}), 0)" for name, value in _SUMMED.items()},
+    **{name: f"TOTAL({value})" for name, value in _SUMMED_REAL.items()},
+}
+# the same of one entry
+_OF_ONE: dict[str, str] = {
+    **{name: f"({value}) IS NOT NULL AND kind <> 'adjustment'" for name, value in _COUNTED.items()},
+    **{name: f"COALESCE({value}, 0)" for name, value in _SUMMED.items()},
+    **{name: f"COALESCE({value}, 0.0)" for name, value in _SUMMED_REAL.items()},
 }
 
 
 def columns_sql() -> str:
     """The columns of a rollup table, for CREATE TABLE."""
-    return ",\n  ".join(f"{name} {'REAL' if name in _REAL else 'INTEGER'} NOT NULL" for name in SUMS)
+    return ",\n  ".join(f"{name} {'REAL' if name in _SUMMED_REAL else 'INTEGER'} NOT NULL" for name in SUMS)
 
 
 def select_sums(keys: Sequence[str], source: str) -> str:
@@ -75,10 +79,11 @@ def select_sums(keys: Sequence[str], source: str) -> str:
     return f"SELECT {', '.join(keys)}, {', '.join(SUMS.values())} FROM {source} GROUP BY {places}"  # noqa: S608
 
 
-def upsert_sums(table: str, key_columns: str, keys: Sequence[str], source: str) -> str:
-    """INSERT that adds the sums of the entries of `source` to `table`."""
+def upsert_sums(table: str, key_columns: str, keys: Sequence[str], source: str, *, of_one: bool = False) -> str:
+    """INSERT that adds the sums of the entries of `source` to `table`; cheaper where `of_one` promises one entry."""
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
-    return (
-        f"INSERT INTO {table} ({key_columns}, {', '.join(SUMS)}) {select_sums(keys, source)} "
-        f"ON CONFLICT DO UPDATE SET {added}"
-    )
+    if of_one:
+        selected = f"SELECT {', '.join(keys)}, {', '.join(_OF_ONE.values())} FROM {source}"  # noqa: S608
+    else:
+        selected = select_sums(keys, source)
+    return f"INSERT INTO {table} ({key_columns}, {', '.join(SUMS)}) {selected} ON CONFLICT DO UPDATE SET {added}"

@@ -16,11 +16,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from wattproof.methodology.errors import LedgerError, WattproofError
-from wattproof.resources.ledger.append import Transaction
+from wattproof.resources.ledger.append import Remembered, Transaction
 from wattproof.resources.ledger.driver import BUSY_TIMEOUT_MS, sqlite3, sqlite_errors
-from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.lock import FileLock
-from wattproof.resources.ledger.rollups import Rollups
 
 __all__ = ["Writer"]
 
@@ -109,8 +107,7 @@ class Writer:
         self._connection = connection
         self._lock = lock
         self._clock = clock
-        self._interning = Interning(connection)
-        self._rollups = Rollups(connection)
+        self._remembered = Remembered(connection)
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._gate = Lock()
         self._closed = False
@@ -186,7 +183,7 @@ class Writer:
         outcome = _Outcome()
         with outcome, sqlite_errors(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(self._connection, self._interning, self._rollups, self._clock())
+            transaction = Transaction(self._connection, self._remembered, self._clock())
             for job in jobs:
                 job.run(transaction)
             transaction.finish()
@@ -200,8 +197,7 @@ class Writer:
         return True
 
     def _roll_back(self) -> None:
-        self._interning.forget()
-        self._rollups.forget()
+        self._remembered.forget()
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
