@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import wattproof
+from tests.fakes.receipt_log import WITNESS_KEY, ReceiptLog
 from wattproof.resources.receipts import Frontier, InclusionProof, Issuer, entry_hash, jwks, leaf_hash, sign
 from wattproof.resources.receipts.cli import main
 
@@ -90,6 +91,64 @@ def test_the_text_names_every_verdict(files: Path) -> None:
     for name in ("signature", "inclusion", "arithmetic", "plausibility", "freshness"):
         assert f"{name}:" in text
     assert text.count("PASS") == 5
+
+
+@pytest.fixture
+def log_files(files: Path) -> Path:
+    """And receipt.tlog-proof, log.vkey, old.checkpoint and consistency.txt."""
+    log = ReceiptLog().fill(5)
+    at = log.append((files / "receipt.jws").read_text().strip())
+    log.fill(4)
+    (files / "receipt.tlog-proof").write_bytes(log.tlog_proof(at, witnessed_at_s=1_793_880_060).encode())
+    (files / "log.vkey").write_text(f"{log.vkey}\n")
+    (files / "old.checkpoint").write_bytes(log.checkpoint(5).encode())
+    (files / "consistency.txt").write_text(log.consistency(5))
+    return files
+
+
+def test_a_tlog_proof_its_keys_and_an_older_checkpoint_are_taken_from_files(log_files: Path) -> None:
+    proof = ("--tlog-proof", str(log_files / "receipt.tlog-proof"))
+    key = ("--vkey", str(log_files / "log.vkey"))
+    older = (
+        *("--old-checkpoint", str(log_files / "old.checkpoint")),
+        *("--consistency", str(log_files / "consistency.txt")),
+    )
+    status, text = _run(log_files, *proof, *key, *older)
+    assert status == 0
+    assert text.count("PASS") == 5
+    assert "log evidence: self" in text
+    assert "log evidence: witnessed" in _run(log_files, *proof, *key, "--vkey", str(WITNESS_KEY))[1]
+    assert "UNKNOWN" in _run(log_files, *proof)[1]
+
+
+def test_a_forked_log_exits_1(log_files: Path) -> None:
+    (log_files / "old.checkpoint").write_bytes(ReceiptLog().fill(5, seed=b"other").checkpoint().encode())
+    status, text = _run(
+        log_files,
+        *("--tlog-proof", str(log_files / "receipt.tlog-proof")),
+        *("--vkey", str(log_files / "log.vkey")),
+        *("--old-checkpoint", str(log_files / "old.checkpoint")),
+        *("--consistency", str(log_files / "consistency.txt")),
+        "--json",
+    )
+    assert status == 1
+    assert json.loads(text)["verdicts"]["inclusion"]["reason"] == "forked"
+
+
+def test_bytes_that_are_no_proof_exit_1_and_a_key_that_is_none_exits_2(log_files: Path) -> None:
+    (log_files / "receipt.tlog-proof").write_bytes(b"\xff\xfe")
+    proof = ("--tlog-proof", str(log_files / "receipt.tlog-proof"))
+    assert _run(log_files, *proof)[0] == 1
+    assert _run(log_files, *proof, "--vkey", "a+b+c")[0] == 2
+    assert _run(log_files, *proof, "--vkey", str(log_files / "missing"))[0] == 2
+    assert _run(log_files, *proof, "--consistency", str(log_files / "jwks.json"))[0] == 2
+
+
+def test_a_key_set_says_until_when_a_key_counts(files: Path, issuer: Issuer) -> None:
+    (files / "jwks.json").write_text(json.dumps({"keys": [issuer.public_jwk() | {"exp": 1_700_000_000}]}))
+    status, text = _run(files)
+    assert status == 1
+    assert "after its key was retired" in text
 
 
 def test_a_strangers_key_exits_3(files: Path, make_payload: MakePayload) -> None:

@@ -1,7 +1,7 @@
 """Verify a receipt: five questions, answered separately, from the receipt and public keys alone.
 
 - signature: was it signed by a key that we know?
-- inclusion: is it in the log that the proof names?
+- inclusion: is it in its log, by the proof that was given, and who says so (`log_evidence.py`)?
 - arithmetic: do its operands, put into its method again, give its outputs?
 - plausibility: does it agree with itself, and with what is known of the grid and of models?
 - freshness: do its times make sense, and how old is it?
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.resources.receipts import jws as jws_format
 from wattproof.resources.receipts.arithmetic import judge_arithmetic
-from wattproof.resources.receipts.merkle import leaf_hash, verify_inclusion
+from wattproof.resources.receipts.key_times import KeyTimes, judge_key_times
+from wattproof.resources.receipts.log_evidence import Evidence, LogGiven, judge_inclusion
 from wattproof.resources.receipts.payload import entry_hash, receipt_id
 from wattproof.resources.receipts.plausibility import judge_freshness, judge_plausibility
 from wattproof.resources.receipts.proof import InclusionProof
@@ -41,20 +43,24 @@ EXIT_NOT_ESTABLISHED = 3
 
 KeyTrust = Literal["local", "given", "unknown"]
 
+_NOTHING_GIVEN = LogGiven()
+_NO_LIMITS: Mapping[str, KeyTimes] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found. `payload` is the receipt's own statement, None where it cannot be read.
 
     `key_trust` says where the key came from: the local key set, one that the caller gave, or nowhere. `log_evidence`
-    is ``self`` where the root of the log is stated by the ledger itself, and None without a proof.
+    is ``self`` where the root of the log rests on the ledger's own word, ``witnessed`` where others signed it, and None
+    without a proof.
     """
 
     receipt_id: str | None
     payload: Mapping[str, Any] | None
     verdicts: Mapping[str, Verdict]
     key_trust: KeyTrust
-    log_evidence: Literal["self", "timestamped", "witnessed"] | None
+    log_evidence: Evidence | None
     checks: tuple[Check, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,22 +80,23 @@ def verify_receipt(
     *,
     now: float | None = None,
     inclusion: InclusionProof | None = None,
+    log: LogGiven = _NOTHING_GIVEN,
+    limits: Mapping[str, KeyTimes] = _NO_LIMITS,
     trust: Literal["local", "given"] = "local",
 ) -> Report:
     """Judge the receipt `jws` with the public `keys` (32 bytes by kid). Never raises for a bad receipt.
 
-    `now` is Unix time; without it the age is not judged. `trust` says where `keys` came from. Keys are never taken from
+    `now` is Unix time; without it the age is not judged. `log` is what the auditor holds of the log beside an inclusion
+    proof; `limits` says when each key may sign, by kid; `trust` says where `keys` came from. Keys are never taken from
     the receipt.
     """
     try:
         parsed = jws_format.parse(jws)
     except VerificationFailed as error:
         return _unreadable(jws, error)
-    signature = _judge_signature(parsed, keys)
-    found = {
-        "signature": signature,
-        "inclusion": _judge_inclusion(jws, parsed.payload, inclusion),
-    }
+    included = judge_inclusion(jws, parsed.payload, inclusion, log, now)
+    signature = _judge_signature(parsed, keys, limits, included.seen_at)
+    found = {"signature": signature, "inclusion": included.verdict}
     checks: list[Check] = []
     payload_problem = _judge_payload(parsed.payload)
     if payload_problem is not None:
@@ -104,7 +111,7 @@ def verify_receipt(
         payload=parsed.payload,
         verdicts=found,
         key_trust="unknown" if signature.reason == "unknown_key" else trust,
-        log_evidence="self" if found["inclusion"].verdict == "pass" else None,
+        log_evidence=included.evidence,
         checks=tuple(checks),
     )
 
@@ -118,7 +125,9 @@ def exit_code(report: Report) -> int:
     return EXIT_ESTABLISHED if established else EXIT_NOT_ESTABLISHED
 
 
-def _judge_signature(parsed: jws_format.Parsed, keys: Mapping[str, bytes]) -> Verdict:
+def _judge_signature(
+    parsed: jws_format.Parsed, keys: Mapping[str, bytes], limits: Mapping[str, KeyTimes], seen_at: float | None
+) -> Verdict:
     if parsed.typ == jws_format.SIMULATION_TYP:
         return failed("simulation", "This is a simulation: its inputs were invented and its key was thrown away.")
     if parsed.typ != jws_format.RECEIPT_TYP:
@@ -127,19 +136,9 @@ def _judge_signature(parsed: jws_format.Parsed, keys: Mapping[str, bytes]) -> Ve
         jws_format.verify(parsed, keys)
     except VerificationFailed as error:
         return (unknown if error.reason == "unknown_key" else failed)(error.reason, str(error))
-    return passed(f"Signed by the key {parsed.kid}.")
-
-
-def _judge_inclusion(jws: str, payload: Mapping[str, Any], proof: InclusionProof | None) -> Verdict:
-    if proof is None:
-        return unknown("no_proof", "No inclusion proof was given.")
-    if payload.get("log_id") != proof.log_id:
-        return failed("another_log", "The proof is for another log than the receipt names.")
-    try:
-        verify_inclusion(leaf_hash(entry_hash(jws)), proof.index, proof.tree_size, proof.hashes, proof.root)
-    except VerificationFailed as error:
-        return failed(error.reason, str(error))
-    return passed(f"Entry {proof.index} of {proof.tree_size}, under a root that the ledger itself states.")
+    limit = limits.get(parsed.kid)
+    problem = None if limit is None else judge_key_times(limit, parsed.payload, seen_at)
+    return problem or passed(f"Signed by the key {parsed.kid}.")
 
 
 def _judge_payload(payload: Mapping[str, Any]) -> Verdict | None:
