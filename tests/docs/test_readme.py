@@ -21,6 +21,7 @@ from wattproof.tools.deps import Deps
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+PAGES = [page for page in (README, *sorted((ROOT / "docs").glob("*.md"))) if "```console" in page.read_text("utf-8")]
 UPDATE = os.environ.get("WATTPROOF_UPDATE_CONTRACTS") == "1"
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 TOOLS = re.compile(r"(<!-- tools: begin -->\n)(.*?)(<!-- tools: end -->)", re.DOTALL)
@@ -52,17 +53,18 @@ def replay(block: str, home: Path) -> str:
     return "".join(f"$ {step}\n{wattproof(shlex.split(step)[1:], home).rstrip()}\n" for step in console_steps(block))
 
 
-def test_every_console_example_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
-    text = README.read_text("utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_console_example_prints_what_it_shows(page: Path, tmp_path: Path) -> None:
+    text = page.read_text("utf-8")
     blocks = CONSOLE.findall(text)
     assert blocks
     replayed = [replay(block, tmp_path) for block in blocks]
     if UPDATE:
         for old, new in zip(blocks, replayed, strict=True):
             text = text.replace(old, new)
-        README.write_text(text, "utf-8")
+        page.write_text(text, "utf-8")
 
-    assert CONSOLE.findall(README.read_text("utf-8")) == replayed
+    assert CONSOLE.findall(page.read_text("utf-8")) == replayed
 
 
 async def tool_table() -> str:

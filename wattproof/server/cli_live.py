@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wattproof.server.cli_output import print_json
+from wattproof.server.cli_output import print_json, print_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,7 +69,9 @@ async def _shown(view: Show, draw: Callable[[Any], RenderableType], watch: float
 
         console = Console(file=sys.stdout)
         if watch is None:
-            console.print(draw(await view(deps)))
+            with console.capture() as drawn:
+                console.print(draw(await view(deps)))
+            print_text("\n".join(line.rstrip() for line in drawn.get().strip("\n").splitlines()))
             return
         with Live(draw(await view(deps)), console=console, auto_refresh=False) as live:
             while True:
@@ -83,7 +85,8 @@ def _table(*columns: tuple[str, str]) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title, justify in columns:
-        table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
+        name = title == "deployment"
+        table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold", no_wrap=name)
     return table
 
 
@@ -114,10 +117,16 @@ def _providers_table(rows: list[dict[str, Any]]) -> RenderableType:
             match,
             _price(row["price"]),
             _last_day(row),
-            row["unusable"] or row["stale"] or "yes",
+            _here(row),
         )
         table.add_row(*(_cell(cell) for cell in cells))
     return table
+
+
+def _here(row: dict[str, Any]) -> str:
+    """Whether it can be run here, else what would have to be set."""
+    reason = row["unusable"] or row["stale"] or "yes"
+    return "offline" if reason.startswith("offline") else reason
 
 
 def _price(price: dict[str, Any] | None) -> str | None:
