@@ -10,6 +10,7 @@ import typer
 
 from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofError
 from wattproof.server import (
+    cli_corrections,
     cli_estimate,
     cli_hosts,
     cli_live,
@@ -62,7 +63,7 @@ _GROUPS = {
     ),
     "ledger": _Group(
         "The append-only store of what was run.",
-        (("fsck", cli_state.ledger_fsck), ("replay", cli_replay.replay)),
+        (("fsck", cli_state.ledger_fsck), ("replay", cli_replay.replay), ("corrections", cli_corrections.corrections)),
     ),
     "embedded": _Group(
         "The embedded model, SmolLM2-135M: real inference with no key and no network.",

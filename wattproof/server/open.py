@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -32,6 +33,8 @@ _AT_A_TERMINAL = (
     "wattproof: serving MCP over stdin and stdout; an MCP host normally starts this. Ctrl-C stops.\n"
     "To try it here: wattproof demo. To add it to a host: wattproof install --help. All commands: --help.\n"
 )
+
+_CORRECTED_EVERY_S = 3600.0
 
 _T = TypeVar("_T")
 
@@ -162,7 +165,7 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
 
     embedded = EmbeddedServer(settings.environ)
     stack.push_async_callback(embedded.aclose)
-    return RunDeps(
+    runs = RunDeps(
         ledger=await deps.ledger(),
         client=await stack.enter_async_context(open_client()),
         catalogue=await deps.deployments(),
@@ -175,6 +178,30 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
         grid=None if deps.grid is None else await deps.grid(),
         unusable=partial(_unusable, settings, deps.allow_keyed_runs),
     )
+    if runs.grid is not None:
+        correcting = asyncio.create_task(_corrected_hourly(runs))
+        stack.push_async_callback(_cancelled, correcting)
+    return runs
+
+
+async def _corrected_hourly(runs: RunDeps) -> None:
+    """Hold what grid sources correct against the ceilings of recent runs, for as long as this process serves."""
+    import anyio
+
+    from wattproof.methodology.errors import WattproofError
+    from wattproof.resources.runs import apply_corrections
+
+    while True:
+        await anyio.sleep(_CORRECTED_EVERY_S)
+        # What fails now is found again in an hour, or by `wattproof ledger corrections`.
+        with suppress(WattproofError):
+            await apply_corrections(runs)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def _open_grid(settings: Settings, stack: AsyncExitStack) -> Grid:
