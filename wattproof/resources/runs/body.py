@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from wattproof.methodology.errors import InvalidInput
@@ -34,7 +33,7 @@ def request_bytes(request: RunRequest, policy: Policy) -> bytes:
         "response_format": None if chat.response_format is None else dict(chat.response_format),
         "tools": [dict(tool) for tool in chat.tools],
         "extra": dict(chat.extra),
-        "policy": asdict(policy),
+        "policy": {name: getattr(policy, name) for name in Policy.__slots__},
     }
     try:
         return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")

@@ -17,7 +17,7 @@ from wattproof.resources.ledger.records import Amount, EntryDraft, EntryStatus, 
 from wattproof.resources.providers import ChatEnd
 from wattproof.resources.receipts import build_payload, canonical, request_commitment
 from wattproof.resources.receipts.statement import Statement
-from wattproof.resources.routing import Candidate, decision_json
+from wattproof.resources.routing import Candidate
 from wattproof.resources.runs.plan import Plan
 from wattproof.resources.runs.records import RunRequest
 from wattproof.resources.runs.tally import Tally
@@ -34,7 +34,8 @@ _INTEGER_NAMES: Mapping[str, str] = {field: name for name, (field, _) in AMOUNTS
 class Outcome:
     """How a run ended. `candidate` is the one of the last try; its reading is the one that accounts.
 
-    `body` is the canonical request, `salt` and `nonce` are random. `end` is None where no answer was completed.
+    `body` is the canonical request, `trace` the decision as JSON, `salt` and `nonce` are random. `end` is None where no
+    answer was completed.
     """
 
     log_id: str
@@ -42,6 +43,7 @@ class Outcome:
     request_id: str
     body: bytes
     plan: Plan
+    trace: bytes
     candidate: Candidate
     tally: Tally
     status: EntryStatus
@@ -82,10 +84,9 @@ def build_entry(outcome: Outcome) -> Entry:
 
 def _build(outcome: Outcome) -> Entry:
     found = _estimate(outcome)
-    trace = decision_json(outcome.plan.decision)
     stated = outputs(found.footprint)
-    draft = _draft(outcome, found, stated, trace)
-    payload = build_payload(issued_at=draft.occurred_at, **_payload_fields(outcome, found, stated, draft, trace))
+    draft = _draft(outcome, found, stated)
+    payload = build_payload(issued_at=draft.occurred_at, **_payload_fields(outcome, found, stated, draft))
     return Entry(draft, Statement(payload, _dumps), found)
 
 
@@ -109,7 +110,7 @@ def _estimate(outcome: Outcome) -> Estimate:
     )
 
 
-def _draft(outcome: Outcome, found: Estimate, stated: Outputs, trace: bytes) -> EntryDraft:
+def _draft(outcome: Outcome, found: Estimate, stated: Outputs) -> EntryDraft:
     request, deployment = outcome.request, outcome.candidate.deployment
     amount = {name: None if a is None else Amount(a["median"], a["low"], a["high"]) for name, a in stated.items()}
     micros, currency = outcome.tally.cost or (None, None)
@@ -156,13 +157,11 @@ def _draft(outcome: Outcome, found: Estimate, stated: Outputs, trace: bytes) -> 
         parent_id=request.parent_id,
         step_kind=request.step_kind,
         provider_request_id=None if end is None else _text(end.provider_request_id),
-        decision_json=trace.decode(),
+        decision_json=outcome.trace.decode(),
     )
 
 
-def _payload_fields(
-    outcome: Outcome, found: Estimate, stated: Outputs, draft: EntryDraft, trace: bytes
-) -> dict[str, Any]:
+def _payload_fields(outcome: Outcome, found: Estimate, stated: Outputs, draft: EntryDraft) -> dict[str, Any]:
     decision, end = outcome.plan.decision, outcome.end
     candidate = outcome.candidate
     routing = candidate.annual_reading if decision.forced_annual_by is not None else candidate.ceiling_reading
@@ -204,7 +203,7 @@ def _payload_fields(
         "parent_id": draft.parent_id,
         "step_kind": draft.step_kind,
         "tags": draft.tags,
-        "decision_sha256": sha256(trace).hexdigest(),
+        "decision_sha256": sha256(outcome.trace).hexdigest(),
         "request_commitment": request_commitment(outcome.salt, outcome.body),
         "nonce": outcome.nonce,
         "provider_reported": None if end is None else end.reported,

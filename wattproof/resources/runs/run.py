@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -9,7 +10,7 @@ from wattproof.methodology.errors import LedgerError, LedgerLocked, RequestInFli
 from wattproof.methodology.quantity import Quantity, Usage
 from wattproof.resources.ledger.records import AttemptDraft, AttemptState, EntryStatus, Replay, Settled
 from wattproof.resources.providers import ChatEnd, usage_so_far
-from wattproof.resources.routing import Candidate
+from wattproof.resources.routing import Candidate, decision_json
 from wattproof.resources.runs.ask import Ask
 from wattproof.resources.runs.entry import Entry, Outcome, build_entry
 from wattproof.resources.runs.plan import Plan, timestamp
@@ -38,8 +39,8 @@ class Run:
 
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
-    more may be written for this run. `ends_at` is its deadline (monotonic); `held_back` says which tries were not made
-    because of what the earlier ones had spent.
+    more may be written for this run. `trace` is the decision as JSON, once it was needed. `ends_at`
+    is its deadline (monotonic); `held_back` says which tries were not made because of what the earlier ones had spent.
     """
 
     request: RunRequest
@@ -51,6 +52,7 @@ class Run:
     ends_at: float
     occurred_at: str
     candidate: Candidate
+    trace: bytes = b""
     tally: Tally = field(default_factory=Tally)
     attempt_no: int = 0
     attempt_started: float = 0.0
@@ -159,7 +161,12 @@ class Run:
 
     async def _open_attempt(self, candidate: Candidate) -> Replay | None:
         """Shielded as a whole, so that a try that is recorded is also known here, whoever cancels meanwhile."""
-        opened = await self.deps.ledger.open_attempt(self._attempt(candidate))
+        opening = asyncio.ensure_future(self.deps.ledger.open_attempt(self._attempt(candidate)))
+        if not self.trace:
+            # While the ledger's thread writes, this one prepares what the entry will need.
+            await asyncio.sleep(0)
+            self.trace = decision_json(self.plan.decision)
+        opened = await opening
         if isinstance(opened, Replay):
             self.over = True
             return opened
@@ -180,6 +187,7 @@ class Run:
                 request_id=self.request_id,
                 body=self.body,
                 plan=self.plan,
+                trace=self.trace,
                 candidate=self.candidate,
                 tally=self.tally,
                 status=status,
