@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Usage
@@ -37,6 +37,9 @@ from wattproof.resources.ledger.writer import Writer
 from wattproof.resources.receipts import SIMULATION_TYP, InclusionProof, Issuer, sign
 from wattproof.resources.receipts.jws import sign_encoded
 from wattproof.resources.receipts.statement import Statement
+
+if TYPE_CHECKING:
+    from wattproof.resources.ledger.batches import Appended, Batch
 
 __all__ = ["Ledger"]
 
@@ -129,6 +132,19 @@ class Ledger:
             draft = replace(draft, synthetic=True)
         return await self._writer.submit(
             lambda transaction: append(transaction, draft, partial(self._sign, payload), attempt_no)
+        )
+
+    async def append_batch(self, batch: Batch) -> Appended:
+        """Append the records of `batch` that the log lacks, and the receipt that they share, in one durable step.
+
+        Raises:
+            InvalidInput: the batch is malformed, or its receipt cannot be signed.
+        """
+        from wattproof.resources.ledger.batches import append_batch, check_batch
+
+        check_batch(batch)
+        return await self._writer.submit(
+            lambda transaction: append_batch(transaction, batch, self._sign, synthetic=self._simulation)
         )
 
     async def get(

@@ -17,6 +17,7 @@ from wattproof.resources.ledger.times import check_instant
 
 __all__ = [
     "AMOUNTS",
+    "INSERTED",
     "INSERT_ENTRY",
     "SELECT_ENTRY",
     "Place",
@@ -73,8 +74,9 @@ _usage_of = attrgetter(*_USAGE)
 _amounts_of = attrgetter(*AMOUNTS)
 _json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
-_INSERTED = (*_PLAIN, *_MADE)
-INSERT_ENTRY = f"INSERT INTO entry ({', '.join(_INSERTED)}) VALUES ({', '.join('?' * len(_INSERTED))})"  # noqa: S608
+INSERTED = (*_PLAIN, *_MADE)
+"""The columns in the order of `to_row`."""
+INSERT_ENTRY = f"INSERT INTO entry ({', '.join(INSERTED)}) VALUES ({', '.join('?' * len(INSERTED))})"  # noqa: S608
 
 
 def check_name(field: str, name: object, longest: int = _MAX_NAME) -> None:

@@ -197,7 +197,7 @@ def expand(
 def _expanded(
     record: Mapping[str, Any], group: Mapping[str, Any], batch_payload: Mapping[str, Any], batch_receipt_id: str
 ) -> dict[str, Any]:
-    usage = dict(zip(USAGE_COUNTS, record["usage"], strict=True))
+    usage: dict[str, int] = dict(zip(USAGE_COUNTS, record["usage"], strict=True))
     operands = [*group["operands"], *_token_operands(usage)] if group["operands"] else []
     return {
         **{name: group[name] for name in _SHARED},

@@ -1,0 +1,344 @@
+"""Appending records that came together: one receipt for all of them, one row and one leaf for each.
+
+The receipt of the batch is an entry of kind ``operation`` and comes first; its records follow it without a gap, in the
+order of the tree whose root it states: record k of the batch at seq s is entry s + 1 + k. A record's own columns carry
+its figures; the batch's entry has none, so that nothing counts twice. Where a receipt stands for other entries stands
+the record's canonical text (`receipts/batch.py`): its SHA-256 is the entry, and it can be erased like a receipt.
+`parent_id` of a record is the receipt of its batch: it is not part of the record, which is hashed before that exists.
+
+Records whose `external_id` the log has already, from the same source, are left out: appending again changes nothing.
+Where an entry is a bucket of an aggregated export (`step_kind` ``bucket``), `attempts` is the number of its requests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.propagate import Row, total
+from wattproof.resources.ledger.append import PayloadBuilder, Signed, Transaction, append
+from wattproof.resources.ledger.driver import sqlite3
+from wattproof.resources.ledger.records import EntryDraft
+from wattproof.resources.ledger.rows import AMOUNTS, INSERTED, Place, check_draft, to_row
+from wattproof.resources.ledger.sums import MAX_TERMS
+from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
+from wattproof.resources.receipts.batch import RECORD_SCHEMA, factored, group_id, record_text
+
+__all__ = [
+    "MAX_RECORDS",
+    "NONCE_BYTES",
+    "Appended",
+    "Batch",
+    "Group",
+    "Record",
+    "append_batch",
+    "check_batch",
+    "known_ids",
+]
+
+MAX_RECORDS = 10_000
+"""More in one transaction would keep other writers waiting for too long."""
+NONCE_BYTES = 16
+
+_NO_AMOUNTS = (None,) * (3 * len(AMOUNTS))
+_NO_MEANS = (None,) * MAX_TERMS
+
+
+class Record(NamedTuple):
+    """What one record has of its own. `group` is the place of its group among those of the batch.
+
+    `usage` is input, cached input, output and reasoning tokens. `amounts` holds median, low and high of each of
+    `rows.AMOUNTS`, `energy_means` and `carbon_means` the means of the terms of the group's draft, all None where the
+    group has no figures. `requests` is how many requests it stands for (None: unknown) and `until` the end of the
+    bucket; for a single request 1 and None.
+    """
+
+    group: int
+    external_id: str
+    occurred_at: str
+    usage: tuple[int, int, int, int]
+    amounts: tuple[int | None, ...] = _NO_AMOUNTS
+    energy_means: tuple[int | None, ...] = _NO_MEANS
+    carbon_means: tuple[int | None, ...] = _NO_MEANS
+    cost_micros: int | None = None
+    latency_ms: int | None = None
+    finish_reason: str | None = None
+    resolved_model: str | None = None
+    provider_request_id: str | None = None
+    operation_id: str | None = None
+    project: str | None = None
+    requests: int | None = 1
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What many records share: a draft whose own figures are not read, and the statement that is signed of it."""
+
+    draft: EntryDraft
+    statement: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one source and their groups. `nonces` holds 16 random bytes for each record.
+
+    `draft` is the batch's own entry; `payload(block, issued_at)` is what its receipt states around the block `batch`.
+    """
+
+    source: str
+    groups: Sequence[Group]
+    records: Sequence[Record]
+    nonces: bytes
+    draft: EntryDraft
+    payload: Callable[[Mapping[str, Any], str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch. `receipt_id` and `seq` are of its own entry, None where nothing was new."""
+
+    count: int
+    known: int
+    receipt_id: str | None = None
+    seq: int | None = None
+
+
+def check_batch(batch: Batch) -> None:
+    """Check what the database could not say as well.
+
+    Raises:
+        InvalidInput: a draft is malformed, or the batch is too large.
+    """
+    if not 1 <= len(batch.records) <= MAX_RECORDS:
+        raise InvalidInput("records", f"are {len(batch.records)}", f"give 1 to {MAX_RECORDS} at once")
+    if len(batch.nonces) != NONCE_BYTES * len(batch.records):
+        raise InvalidInput("nonces", f"have {len(batch.nonces)} bytes", f"give {NONCE_BYTES} for each record")
+    for draft in (batch.draft, *(group.draft for group in batch.groups)):
+        check_draft(draft)
+
+
+def known_ids(connection: sqlite3.Connection, log_id: str, source: str, external_ids: Sequence[str]) -> set[str]:
+    """Those of `external_ids` that the log has from `source` already."""
+    sql = (
+        "SELECT external_id FROM entry WHERE log_id = ? AND source = ? "
+        "AND external_id IN (SELECT value FROM json_each(?))"
+    )
+    return {found for (found,) in connection.execute(sql, (log_id, source, json.dumps(external_ids)))}
+
+
+def append_batch(
+    transaction: Transaction, batch: Batch, sign: Callable[[PayloadBuilder, str], Signed], *, synthetic: bool = False
+) -> Appended:
+    """Append the records that are new, and before them the receipt that they share. The caller ran `check_batch`.
+
+    Raises:
+        InvalidInput: the receipt of the batch cannot be signed.
+    """
+    log_id = batch.draft.log_id
+    kept = _new(transaction.connection, log_id, batch)
+    known = len(batch.records) - len(kept)
+    if not kept:
+        return Appended(0, known)
+    records = [record for record, _ in kept]
+    used = sorted({record.group for record in records})
+    ids = {place: group_id(batch.groups[place].statement) for place in used}
+    texts = [record_text(_stated(record, ids[record.group], nonce)) for record, nonce in kept]
+    hashes = [entry_hash(text) for text in texts]
+    leaves = [leaf_hash(entry) for entry in hashes]
+    block = _block(batch, records, used, Frontier().extend(leaves).root())
+
+    draft = replace(batch.draft, synthetic=synthetic)
+    own = append(transaction, draft, partial(sign, partial(batch.payload, block)), None)
+    _insert(transaction, batch, records, hashes, parent_id=own.receipt_id, first_seq=own.seq + 1, synthetic=synthetic)
+    rows = [(log_id, own.seq + 1 + k, text) for k, text in enumerate(texts)]
+    transaction.connection.executemany("INSERT INTO receipt VALUES (?, ?, ?)", rows)
+    log = transaction.log(log_id)
+    log.leaves.extend(leaves)
+    log.in_operations = log.in_operations or any(record.operation_id is not None for record in records)
+    return Appended(len(records), known, own.receipt_id, own.seq)
+
+
+def _new(connection: sqlite3.Connection, log_id: str, batch: Batch) -> list[tuple[Record, bytes]]:
+    """The records that the log lacks, each once, with their nonces."""
+    seen = known_ids(connection, log_id, batch.source, [record.external_id for record in batch.records])
+    kept: list[tuple[Record, bytes]] = []
+    for place, record in enumerate(batch.records):
+        if record.external_id not in seen:
+            seen.add(record.external_id)
+            kept.append((record, batch.nonces[place * NONCE_BYTES : (place + 1) * NONCE_BYTES]))
+    return kept
+
+
+def _stated(record: Record, group: str, nonce: bytes) -> dict[str, Any]:
+    amounts = record.amounts
+    return {
+        "amounts": [None if amounts[k] is None else amounts[k : k + 3] for k in range(0, len(amounts), 3)],
+        "cost_micros": record.cost_micros,
+        "external_id": record.external_id,
+        "finish_reason": record.finish_reason,
+        "group": group,
+        "latency_ms": record.latency_ms,
+        "nonce": nonce.hex(),
+        "occurred_at": record.occurred_at,
+        "operation_id": record.operation_id,
+        "project": record.project,
+        "provider_request_id": record.provider_request_id,
+        "requests": record.requests,
+        "resolved_model": record.resolved_model,
+        "schema": RECORD_SCHEMA,
+        "until": record.until,
+        "usage": record.usage,
+    }
+
+
+def _block(batch: Batch, records: Sequence[Record], used: Sequence[int], root: bytes) -> dict[str, Any]:
+    common, own = factored([batch.groups[place].statement for place in used])
+    requests = [record.requests for record in records]
+    times = [record.occurred_at for record in records]
+    totals = [sum(counts) for counts in zip(*(record.usage for record in records), strict=True)]
+    energy, energy_known = _total(batch, records, used, "energy")
+    carbon, carbon_known = _total(batch, records, used, "carbon")
+    return {
+        "source": batch.source,
+        "count": len(records),
+        "root_hex": root.hex(),
+        "first_occurred_at": min(times),
+        "last_occurred_at": max(times),
+        "requests": None if None in requests else sum(count or 0 for count in requests),
+        "usage": dict(
+            zip(("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"), totals, strict=True)
+        ),
+        "energy_nwh": energy,
+        "carbon_location_ng": carbon,
+        "energy_known": energy_known,
+        "carbon_known": carbon_known,
+        "common": common,
+        "groups": own,
+    }
+
+
+def _total(
+    batch: Batch, records: Sequence[Record], used: Sequence[int], kind: str
+) -> tuple[dict[str, Any] | None, int]:
+    """The total of energy or carbon with its interval, and over how many records."""
+    rows: list[Row] = []
+    known = 0
+    for place in used:
+        terms = batch.groups[place].draft.terms
+        means = [
+            record.energy_means if kind == "energy" else record.carbon_means
+            for record in records
+            if record.group == place
+        ]
+        means = [of_record[: len(terms)] for of_record in means if of_record[0] is not None]
+        if not means:
+            continue
+        known += len(means)
+        loadings = [term.energy_loadings if kind == "energy" else term.carbon_loadings for term in terms]
+        rows.append(Row([sum(filter(None, column)) for column in zip(*means, strict=True)], loadings))
+    if not rows:
+        return None, 0
+    found = total(rows)
+    low, high = found.low or 0.0, found.high or 0.0
+    amount = {"median": round(found.median), "low": round(low), "high": round(high), "interval": "credible90"}
+    return amount, known
+
+
+# The columns that differ from record to record, in the order of `_varying`; all others are their group's.
+_VARYING = (
+    "seq",
+    "external_id",
+    "occurred_at",
+    "period",
+    "cost_micros",
+    "latency_ms",
+    "finish_reason",
+    "resolved_model",
+    "provider_request_id",
+    "operation_id",
+    "project",
+    "attempts",
+    "receipt_id",
+    "entry_hash",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    *(f"{name}{end}" for name in AMOUNTS for end in ("", "_low", "_high")),
+    *(f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS)),
+)
+_SHARED_COLUMNS = tuple(name for name in INSERTED if name not in _VARYING)
+_COLUMNS = (*_SHARED_COLUMNS, *_VARYING)
+_INSERT = f"INSERT INTO entry ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+
+
+def _insert(
+    transaction: Transaction,
+    batch: Batch,
+    records: Sequence[Record],
+    hashes: Sequence[bytes],
+    *,
+    parent_id: str,
+    first_seq: int,
+    synthetic: bool,
+) -> None:
+    shared = {
+        place: _shared(transaction, batch.groups[place], parent_id=parent_id, synthetic=synthetic)
+        for place in {record.group for record in records}
+    }
+    rows = [
+        (*shared[record.group], *_varying(record, first_seq + k, entry))
+        for k, (record, entry) in enumerate(zip(records, hashes, strict=True))
+    ]
+    transaction.connection.executemany(_INSERT, rows)
+    tags = [(batch.draft.log_id, first_seq + k, batch.groups[r.group].draft.tags) for k, r in enumerate(records)]
+    tagged = [(log_id, tag, seq) for log_id, seq, of_record in tags for tag in of_record]
+    transaction.connection.executemany("INSERT INTO entry_tag VALUES (?, ?, ?)", tagged)
+    transaction.log(batch.draft.log_id).tagged.extend((seq, tag) for _, tag, seq in tagged)
+
+
+def _shared(transaction: Transaction, group: Group, *, parent_id: str, synthetic: bool) -> tuple[Any, ...]:
+    """The columns that the records of a group share."""
+    draft = replace(group.draft, parent_id=parent_id, synthetic=synthetic)
+    signature_id = transaction.interning.signature(draft)
+    place = Place(
+        seq=0,
+        recorded_at=transaction.now,
+        period="",
+        method_sha256=group.statement["method_sha256"],
+        edition_sha256=group.statement["edition_sha256"],
+        signature_id=signature_id,
+        dim=transaction.interning.dimension(draft, signature_id),
+        receipt_id="",
+        entry_hash=b"",
+    )
+    values = dict(zip(INSERTED, to_row(draft, place), strict=True))
+    return tuple(values[name] for name in _SHARED_COLUMNS)
+
+
+def _varying(record: Record, seq: int, entry: bytes) -> tuple[Any, ...]:
+    return (
+        seq,
+        record.external_id,
+        record.occurred_at,
+        record.occurred_at[:7],
+        record.cost_micros,
+        record.latency_ms,
+        record.finish_reason,
+        record.resolved_model,
+        record.provider_request_id,
+        record.operation_id,
+        record.project,
+        record.requests or 1,
+        receipt_id(entry),
+        entry,
+        *record.usage,
+        *record.amounts,
+        *record.energy_means,
+        *record.carbon_means,
+    )
