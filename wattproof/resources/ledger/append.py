@@ -16,6 +16,7 @@ from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
 from wattproof.resources.ledger.rollups import Rollups
 from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, Place, from_row, to_row
+from wattproof.resources.ledger.tiling import add_tiles
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 
@@ -114,6 +115,7 @@ class Transaction:
         for log_id, log in self._logs.items():
             if log.leaves:
                 grown = log.frontier.extend(log.leaves)
+                add_tiles(self.connection, log_id, log.frontier.size, grown.size)
                 self.connection.execute(_GROW, (grown.size, grown.to_bytes(), self.now, log_id))
                 first, count = log.frontier.size, len(log.leaves)
                 self._remembered.rollups.add(log_id, first, count, self.now, log.tagged, log.in_operations)
