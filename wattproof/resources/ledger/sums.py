@@ -32,6 +32,9 @@ DIMENSION_COLUMNS = (
     "signature_id",
 )
 
+# What is said about a key, or about other entries together, is no request and has no figures of its own.
+_REQUESTS = "kind NOT IN ('key', 'operation')"
+
 # What is counted or summed of each entry. An adjustment changes what requests add up to, not how many there are.
 _COUNTED = {
     "request_count": "1",
@@ -76,14 +79,16 @@ def columns_sql() -> str:
 def select_sums(keys: Sequence[str], source: str) -> str:
     """SELECT that groups the entries of `source` (table and WHERE) by `keys` and gives every sum."""
     places = ", ".join(str(place + 1) for place in range(len(keys)))
-    return f"SELECT {', '.join(keys)}, {', '.join(SUMS.values())} FROM {source} GROUP BY {places}"  # noqa: S608
+    sums = ", ".join(SUMS.values())
+    return f"SELECT {', '.join(keys)}, {sums} FROM {source} AND {_REQUESTS} GROUP BY {places}"  # noqa: S608
 
 
 def upsert_sums(table: str, key_columns: str, keys: Sequence[str], source: str, *, of_one: bool = False) -> str:
     """INSERT that adds the sums of the entries of `source` to `table`; cheaper where `of_one` promises one entry."""
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
     if of_one:
-        selected = f"SELECT {', '.join(keys)}, {', '.join(_OF_ONE.values())} FROM {source}"  # noqa: S608
+        sums = ", ".join(_OF_ONE.values())
+        selected = f"SELECT {', '.join(keys)}, {sums} FROM {source} AND {_REQUESTS}"  # noqa: S608
     else:
         selected = select_sums(keys, source)
     return f"INSERT INTO {table} ({key_columns}, {', '.join(SUMS)}) {selected} ON CONFLICT DO UPDATE SET {added}"
