@@ -14,6 +14,7 @@ WattproofError
 ├── LedgerError
 │   ├── LedgerLocked        another process holds the lock; names it
 │   ├── LedgerUnusable      corrupt, read-only, wrong application or schema
+│   ├── LedgerForked        a signed root and the entries differ: nothing more is signed
 │   ├── RequestConflict     a request_id was used before with another body
 │   └── RequestInFlight     the same request_id is running now
 ├── KeyUnusable             a key file is missing, unreadable or too open
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidInput",
     "KeyUnusable",
     "LedgerError",
+    "LedgerForked",
     "LedgerLocked",
     "LedgerUnusable",
     "NotDefined",
@@ -167,6 +169,10 @@ class LedgerLocked(LedgerError):
 
 class LedgerUnusable(LedgerError):
     """The file is corrupt, read-only, of another application or of a newer schema."""
+
+
+class LedgerForked(LedgerError):
+    """What was signed and what the entries give differ: the history was changed."""
 
 
 class RequestConflict(LedgerError):

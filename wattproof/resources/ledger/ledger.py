@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -40,6 +40,8 @@ from wattproof.resources.receipts.statement import Statement
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger.batches import Appended, Batch
+    from wattproof.resources.ledger.keyring import Keyring
+    from wattproof.resources.ledger.log import TransparencyLog
 
 __all__ = ["Ledger"]
 
@@ -47,7 +49,7 @@ __all__ = ["Ledger"]
 class Ledger:
     """An open ledger; `open_ledger` makes one. Everything waits for the disk where it says so, never the event loop.
 
-    `issuer` signs the receipts, `jwks` is the JWK set of every key that ever did, `path` the database.
+    `keyring` holds the keys, `log` shows the logs to others, `path` is the database.
     Writes raise LedgerLocked when another process keeps the lock, and LedgerUnusable when the file or disk fails; then
     nothing of that write was kept.
     """
@@ -58,19 +60,35 @@ class Ledger:
         *,
         writer: Writer,
         readers: Readers,
-        issuer: Issuer,
-        jwks: Mapping[str, Any],
+        keyring: Keyring,
         typ: str,
         clock: Callable[[], float],
     ) -> None:
         self.path = path
-        self.issuer = issuer
-        self.jwks = jwks
+        self.keyring = keyring
         self._writer = writer
         self._clock = clock
         self._readers = readers
-        self._sign = partial(_sign, issuer, typ)
+        self._typ = typ
+        self._sign = partial(_sign, keyring, typ)
         self._simulation = typ == SIMULATION_TYP
+
+    @property
+    def issuer(self) -> Issuer:
+        """The key that signs receipts now."""
+        return self.keyring.issuer
+
+    @property
+    def jwks(self) -> Mapping[str, Any]:
+        """The JWK set of every key that ever signed receipts."""
+        return self.keyring.jwks
+
+    @cached_property
+    def log(self) -> TransparencyLog:
+        """Checkpoints, proofs, tiles and keys of the logs, for whoever does not trust this ledger."""
+        from wattproof.resources.ledger.log import TransparencyLog
+
+        return TransparencyLog(writer=self._writer, readers=self._readers, keyring=self.keyring, typ=self._typ)
 
     async def __aenter__(self) -> Self:
         return self
@@ -228,7 +246,9 @@ class Ledger:
         return await asyncio.to_thread(self._readers.read, lambda connection: work(connection, *arguments))
 
 
-def _sign(issuer: Issuer, typ: str, payload: PayloadBuilder | Statement, issued_at: str) -> Signed:
+def _sign(keyring: Keyring, typ: str, payload: PayloadBuilder | Statement, issued_at: str) -> Signed:
+    # Asked for under the lock, so that no receipt is by a key that was replaced before.
+    issuer = keyring.issuer
     if isinstance(payload, Statement):
         jws = sign_encoded(payload.encoded(issued_at), issuer, typ)
         return Signed(jws, payload["method_sha256"], payload["edition_sha256"])

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wattproof.methodology.errors import LedgerUnusable
 from wattproof.resources.ledger.driver import open_writer, sqlite3, sqlite_errors, unusable
+from wattproof.resources.ledger.keyring import Keyring, local_origin
 from wattproof.resources.ledger.ledger import Ledger
 from wattproof.resources.ledger.lock import FileLock
+from wattproof.resources.ledger.queries import logs
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.schema import prepare
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.ledger.writer import Writer
-from wattproof.resources.receipts import RECEIPT_TYP, SIMULATION_TYP, Issuer, create_issuer, load_issuer, publish
+from wattproof.resources.receipts import RECEIPT_TYP, SIMULATION_TYP, Issuer
+from wattproof.resources.receipts.keys import SEED_BYTES
 
 __all__ = ["open_ledger"]
 
@@ -27,11 +31,15 @@ def open_ledger(
     lock_timeout_s: float = 10.0,
     simulation: bool = False,
     issuer: Issuer | None = None,
+    log_keys: Sequence[Issuer] = (),
+    origin_of: Callable[[str], str] = local_origin,
 ) -> Ledger:
-    """Open the ledger in `home`; the first to come makes folder, database and issuer key. Blocks: call it in a thread.
+    """Open the ledger in `home`; the first to come makes folder, database and keys. Blocks: call it in a thread.
 
     `clock` gives Unix seconds. `simulation` homes hold invented data only; their receipts say so and never verify.
     `issuer` is a key that the operator supplies; without it the key is ``keys/issuer.key``, made once, mode 0600.
+    `log_keys`, newest first, are the same for checkpoints (``keys/log.key``). A simulation with an issuer of its own,
+    which is thrown away, gets such a log key too. `origin_of` gives the origin of a log by its id.
 
     Raises:
         LedgerLocked: another process kept the lock for `lock_timeout_s`; the text names it.
@@ -46,8 +54,13 @@ def open_ledger(
             connection = _open_database(path, now=rfc3339(clock()), simulation=simulation)
             try:
                 _make_folder(home / "keys")
-                key = _open_issuer(home / "keys", connection, random_bytes) if issuer is None else issuer
-                jwks = publish(home / "keys" / "jwks.json", key)
+                if simulation and issuer is not None and not log_keys:
+                    # Not from `random_bytes`: a simulation repeats them.
+                    log_keys = (Issuer(secrets.token_bytes(SEED_BYTES)),)
+                keyring = Keyring(
+                    home / "keys", random_bytes=random_bytes, origin_of=origin_of, issuer=issuer, log_keys=log_keys
+                )
+                _open_keys(keyring, connection, clock())
             except BaseException:
                 connection.close()
                 raise
@@ -59,8 +72,7 @@ def open_ledger(
         path,
         writer=Writer(path, connection, lock, clock),
         readers=Readers(path),
-        issuer=key,
-        jwks=jwks,
+        keyring=keyring,
         typ=typ,
         clock=clock,
     )
@@ -100,10 +112,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _open_issuer(folder: Path, connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> Issuer:
-    """The key of this home. A key that went missing is never replaced silently."""
-    path = folder / "issuer.key"
-    has_entries = connection.execute("SELECT 1 FROM entry LIMIT 1").fetchone() is not None
-    if path.exists() or has_entries:
-        return load_issuer(path)
-    return create_issuer(path, random_bytes)
+def _open_keys(keyring: Keyring, connection: sqlite3.Connection, now_s: float) -> None:
+    """Make the keys of a new home, complete a rotation. A key that went missing is never replaced silently."""
+    if keyring.begun("issuer") or keyring.begun("log"):
+        from wattproof.resources.ledger.rotation import recover
+
+        recover(connection, keyring, now_s)
+    keyring.ensure("issuer", has_signed=_has_rows(connection, "entry"))
+    keyring.ensure("log", has_signed=_has_rows(connection, "checkpoint"))
+    keyring.publish_vkeys(logs(connection))
+
+
+def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608

@@ -8,7 +8,8 @@ from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import DecisionPage, DecisionRow, EntryPage, RecentRuns, Settled
 from wattproof.resources.ledger.rows import SELECT_ENTRY, from_row
-from wattproof.resources.receipts import Frontier, InclusionProof, inclusion_proof, leaf_hash, subtree_from_leaves
+from wattproof.resources.ledger.tiling import subtrees
+from wattproof.resources.receipts import Frontier, InclusionProof, inclusion_proof
 
 __all__ = ["decisions", "find", "head", "inclusion", "jws_of", "logs", "page", "recent"]
 
@@ -119,18 +120,15 @@ def head(connection: sqlite3.Connection, log_id: str) -> tuple[int, bytes]:
 
 
 def inclusion(connection: sqlite3.Connection, log_id: str, seq: int, tree_size: int | None) -> InclusionProof:
-    """The RFC 9162 inclusion proof of entry `seq` in the tree of the first `tree_size` entries."""
+    """The RFC 9162 inclusion proof of entry `seq` in the tree of the first `tree_size` entries, from a few tiles."""
     frontier = _frontier(connection, log_id)
     size = frontier.size if tree_size is None else tree_size
     if not 0 <= seq < size <= frontier.size:
         raise InvalidInput("seq", f"is {seq}", f"give an entry below the tree size; log {log_id!r} has {frontier.size}")
 
-    def leaves(start: int, end: int) -> list[bytes]:
-        sql = "SELECT entry_hash FROM entry WHERE log_id = ? AND seq >= ? AND seq < ? ORDER BY seq"
-        return [leaf_hash(entry) for (entry,) in connection.execute(sql, (log_id, start, end))]
-
-    root = frontier.root() if size == frontier.size else Frontier().extend(leaves(0, size)).root()
-    return InclusionProof(log_id, seq, size, root, tuple(inclusion_proof(seq, size, subtree_from_leaves(leaves))))
+    subtree = subtrees(connection, log_id)
+    root = frontier.root() if size == frontier.size else subtree(0, size)
+    return InclusionProof(log_id, seq, size, root, tuple(inclusion_proof(seq, size, subtree)))
 
 
 def _frontier(connection: sqlite3.Connection, log_id: str) -> Frontier:

@@ -1,8 +1,9 @@
-"""The issuer's Ed25519 key: created once, read with care, published as a JWKS.
+"""Ed25519 keys, the issuer's and the log's: created once, read with care, published as a JWKS.
 
-The private key is a 32-byte seed in a file of mode 0600, or in the environment (WATTPROOF_ISSUER_KEY, base64url). The
-key id is the RFC 7638 thumbprint of the public key, so an id can never be claimed for another key. Beside the key,
-``jwks.json`` holds every public key ever published: without the retired ones their receipts could not be checked.
+The private key is a 32-byte seed in a file of mode 0600, or in the environment (WATTPROOF_ISSUER_KEY and
+WATTPROOF_LOG_KEY, base64url). The key id is the RFC 7638 thumbprint of the public key, so an id can never be claimed
+for another key. Beside the keys, ``jwks.json`` and ``log.jwks.json`` hold every public key ever published: without the
+retired ones their signatures could not be checked. The limits of a key in time are members of its JWK: key_times.py.
 """
 
 from __future__ import annotations
@@ -27,13 +28,18 @@ __all__ = [
     "jwks",
     "keys_from_jwks",
     "load_issuer",
+    "log_keys_from_env",
     "public_jwk",
     "publish",
     "read_jwks",
     "thumbprint",
+    "with_key",
+    "with_limits",
+    "write_jwks",
 ]
 
 SEED_BYTES = 32
+_MAX_LOG_KEYS = 2
 _MAX_JWKS_BYTES = 1 << 20
 
 
@@ -133,13 +139,19 @@ def issuer_from_env(value: str) -> Issuer:
     Raises:
         KeyUnusable: it is anything else. The text never repeats the value.
     """
-    try:
-        seed = base64url.decode(value.strip())
-    except VerificationFailed as error:
-        raise _bad_env() from error
-    if len(seed) != SEED_BYTES:
-        raise _bad_env()
-    return Issuer(seed)
+    return _from_env("WATTPROOF_ISSUER_KEY", value)
+
+
+def log_keys_from_env(value: str) -> tuple[Issuer, ...]:
+    """The keys in WATTPROOF_LOG_KEY: one seed or, during a rotation, the new and the old one with a comma between.
+
+    Raises:
+        KeyUnusable: it is anything else. The text never repeats the value.
+    """
+    seeds = value.split(",")
+    if len(seeds) > _MAX_LOG_KEYS:
+        raise KeyUnusable(f"WATTPROOF_LOG_KEY holds {len(seeds)} keys; at most the newest {_MAX_LOG_KEYS} sign.")
+    return tuple(_from_env("WATTPROOF_LOG_KEY", seed) for seed in seeds)
 
 
 def jwks(issuers: Iterable[Issuer]) -> dict[str, Any]:
@@ -187,17 +199,44 @@ def read_jwks(path: Path) -> dict[str, Any]:
 
 
 def publish(path: Path, issuer: Issuer) -> dict[str, Any]:
-    """Add the issuer's public key to the JWK set in `path` (made when missing) and give the set. Keys only ever join.
+    """Add the public key to the JWK set in `path` (made when missing) and give the set. Keys only ever join.
 
-    The file is replaced in one step. Callers hold the ledger's lock.
+    Callers hold the ledger's lock.
 
     Raises:
         KeyUnusable: the file is not a JWK set or cannot be written.
     """
     document: dict[str, Any] = read_jwks(path) if path.exists() else {"keys": []}
-    if issuer.kid in keys_from_jwks(document):
+    joined = with_key(document, issuer.public_key)
+    if joined is not document:
+        write_jwks(path, joined)
+    return joined
+
+
+def with_key(document: dict[str, Any], public_key: bytes, not_before: int | None = None) -> dict[str, Any]:
+    """The set with this key, which signs from `not_before` on (Unix time; None: ever); itself where it holds the key.
+
+    Raises:
+        KeyUnusable: `document` is not a JWK set.
+    """
+    if thumbprint(public_key) in keys_from_jwks(document):
         return document
-    document["keys"].append(issuer.public_jwk())
+    limits = {} if not_before is None else {"nbf": not_before}
+    return {**document, "keys": [*document["keys"], {**public_jwk(public_key), **limits}]}
+
+
+def with_limits(document: dict[str, Any], kid: str, **limits: int) -> dict[str, Any]:
+    """The set with `limits` (Unix times such as ``exp``) on the key `kid`."""
+    keys: list[dict[str, Any]] = document["keys"]
+    return {**document, "keys": [{**jwk, **limits} if jwk.get("kid") == kid else jwk for jwk in keys]}
+
+
+def write_jwks(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace the JWK set in `path` in one step.
+
+    Raises:
+        KeyUnusable: it cannot be written; the file is as it was.
+    """
     fresh = path.with_name(path.name + ".new")
     try:
         with fresh.open("wb") as file:
@@ -208,7 +247,6 @@ def publish(path: Path, issuer: Issuer) -> dict[str, Any]:
         with suppress(OSError):
             fresh.unlink()
         raise KeyUnusable(f"Cannot write {path}: {error.strerror}. Make its folder writable.") from error
-    return document
 
 
 def _public_key(jwk: Mapping[str, object]) -> bytes:
@@ -226,8 +264,15 @@ def _public_key(jwk: Mapping[str, object]) -> bytes:
     return public_key
 
 
-def _bad_env() -> KeyUnusable:
-    return KeyUnusable("WATTPROOF_ISSUER_KEY must be a 32-byte seed as base64url without padding (43 characters).")
+def _from_env(name: str, value: str) -> Issuer:
+    problem = KeyUnusable(f"{name} must be a 32-byte seed as base64url without padding (43 characters).")
+    try:
+        seed = base64url.decode(value.strip())
+    except VerificationFailed as error:
+        raise problem from error
+    if len(seed) != SEED_BYTES:
+        raise problem
+    return Issuer(seed)
 
 
 def _write_durably(file: BinaryIO, data: bytes) -> None:
