@@ -95,11 +95,14 @@ class Signal:
     title: str = "A signal"
     key_env: tuple[str, ...] = ()
     starts_s: float | None = None
+    gate: anyio.Event | None = None
 
     def covers(self, place: Place) -> bool:
         return place.zone in self.said
 
     async def latest(self, place: Place, connection: GridConnection) -> Observation:
+        if self.gate is not None:
+            await self.gate.wait()
         value = self.said[place.zone]
         if isinstance(value, Exception):
             raise value
@@ -136,7 +139,7 @@ async def signal(bench: Bench, tmp_path: Path) -> AsyncIterator[Signal]:
         environ={},
         clock=time.time,
         cache=GridCache(tmp_path / "grid.sqlite3"),
-        patience_s=2.0,
+        patience_s=0.5,
     )
     bench.deps = replace(bench.deps, grid=grid)
     yield source

@@ -1,84 +1,127 @@
-"""`kill -9` in the middle of runs: whatever was acknowledged is there, whatever is not settled is explained."""
+"""`kill -9` in the middle of runs: whatever was acknowledged is there, and every try is settled or explained, once."""
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from wattproof.resources.ledger import SummaryQuery, open_ledger
+from wattproof.resources.ledger import Ledger, SummaryQuery, open_ledger
 
 if TYPE_CHECKING:
     from tests.fakes.provider import FakeProvider
 
-# 50 runs, 5 at a time; the receipt id goes to stdout only after the run has settled.
-_CHILD = """
-import secrets, sys, time
-from pathlib import Path
-import anyio
-from wattproof.resources.ledger import open_ledger
-from wattproof.resources.providers import ChatRequest, Deployment
-from wattproof.resources.providers.transport import open_client
-from wattproof.resources.routing import Policy
-from wattproof.resources.runs import RunDeps, RunRequest, RunSettled, execute
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks, and kills with SIGKILL")
 
-home, base_url = sys.argv[1:]
-model = "gpt-oss-120b"
-row = Deployment("fake", model, model, base_url, "openai-chat", (), "FR", "declared", "test", "2026-11")
-chat = ChatRequest(({"role": "user", "content": "hi"},), 10)
-
-async def main():
-    ledger = open_ledger(Path(home), clock=time.time, random_bytes=secrets.token_bytes)
-    client = open_client()
-    deps = RunDeps(ledger=ledger, client=client, catalogue=(row,), log_id="local", environ={}, clock=time.time,
-        monotonic=time.monotonic, random_bytes=secrets.token_bytes)
-    numbers = iter(range(50))
-    async def work():
-        for number in numbers:
-            request = RunRequest(model=model, chat=chat, request_id=f"r{number}", deadline_s=5)
-            async for event in execute(request, Policy(max_cost_usd=None), deps):
-                if isinstance(event, RunSettled):
-                    print(event.settled.receipt_id, flush=True)
-    async with anyio.create_task_group() as tasks:
-        for _ in range(5):
-            tasks.start_soon(work)
-
-anyio.run(main)
-"""
+ROUNDS = 100
+FRESH = 6
+# Each process runs on a clock so far ahead that the leases of the one before have ended.
+SKEW_S = 200.0
+LONGEST_LIFE_S = 0.09
 
 
-@pytest.mark.parametrize("acknowledged", [1, 23])
-async def test_kill_9_loses_no_acknowledged_run_and_leaves_no_try_unexplained(
-    tmp_path: Path, fake_provider: FakeProvider, acknowledged: int
+class Processes:
+    """Forks processes of runs, see child_runs.py."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self._child = child
+        self.acknowledged: dict[str, str] = {}
+
+    def start(self, first: int, count: int, skew_s: float) -> int:
+        assert self._child.stdin is not None
+        self._child.stdin.write(f"{first} {count} {skew_s}\n")
+        self._child.stdin.flush()
+        word, pid = self._line().split()
+        assert word == "pid"
+        return int(pid)
+
+    def read_to_the_end(self) -> None:
+        while (line := self._line()) != "ended":
+            request_id, receipt_id = line.split()
+            assert self.acknowledged.setdefault(request_id, receipt_id) == receipt_id, "one request, one receipt"
+
+    def _line(self) -> str:
+        assert self._child.stdout is not None
+        return self._child.stdout.readline().strip()
+
+
+@contextmanager
+def processes(home: Path, base_url: str) -> Generator[Processes]:
+    script = Path(__file__).with_name("child_runs.py")
+    environ = {**os.environ, "PYTHONPATH": str(script.parent.parent.parent)}
+    with subprocess.Popen(
+        [sys.executable, str(script), str(home), base_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as child:
+        try:
+            yield Processes(child)
+        finally:
+            child.kill()
+
+
+def open_later(home: Path, rounds: int) -> Ledger:
+    """The ledger on a clock by which every lease has ended."""
+    return open_ledger(home, clock=lambda: time.time() + SKEW_S * (rounds + 1), random_bytes=lambda n: bytes(n))
+
+
+async def require_each_settled_once(ledger: Ledger, acknowledged: dict[str, str], ids: list[str]) -> int:
+    """Checks every request; returns how many have no entry."""
+    unsettled = 0
+    for request_id in ids:
+        tries = await ledger.attempts("local", request_id)
+        entry = await ledger.get("local", request_id=request_id)
+        states = Counter(tried.state for tried in tries)
+        if entry is None:
+            assert request_id not in acknowledged
+            assert set(states) <= {"open", "abandoned"}
+            unsettled += bool(tries)
+            continue
+        assert states["settled"] == 1, (request_id, states)
+        assert set(states) <= {"settled", "abandoned"}
+        assert tries[-1].state == "settled"
+        assert entry.draft.attempts == len(tries)
+        assert acknowledged.get(request_id, entry.receipt_id) == entry.receipt_id
+    return unsettled
+
+
+async def test_a_hundred_kills_at_random_leave_every_try_settled_or_abandoned_once(
+    tmp_path: Path, fake_provider: FakeProvider
 ) -> None:
-    home = tmp_path / "home"
-    arguments = [sys.executable, "-c", _CHILD, str(home), fake_provider.base_url]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        receipts = [child.stdout.readline().strip() for _ in range(acknowledged)]
-        child.kill()
-        receipts += [line.strip() for line in child.stdout if line.endswith("\n")]
-    assert all(receipts)
-
-    # Two minutes later, when every lease has run out.
-    clock = time.time() + 120
-    async with open_ledger(home, clock=lambda: clock, random_bytes=lambda n: bytes(n)) as ledger:
-        for receipt_id in receipts:
-            assert await ledger.get("local", receipt_id=receipt_id) is not None
-        report = await ledger.fsck()
-        assert report.findings == ()
-        unsettled = 0
-        for number in range(50):
-            tries = await ledger.attempts("local", f"r{number}")
-            entry = await ledger.get("local", request_id=f"r{number}")
-            assert {tried.state for tried in tries} == (
-                set() if not tries else {"open"} if entry is None else {"settled"}
-            )
-            unsettled += bool(tries) and entry is None
-        assert unsettled <= 5
-        assert (await ledger.summary(SummaryQuery("local"))).unsettled_count == unsettled
-        assert len(report.notes) >= (1 if unsettled else 0)
+    home, chance = tmp_path / "home", random.Random(20261105)
+    with processes(home, fake_provider.base_url) as forked:
+        for number in range(ROUNDS):
+            # The requests of the round before come again: replayed where they were settled, else tried again.
+            first = max(0, (number - 1) * FRESH)
+            pid = forked.start(first, 2 * FRESH, number * SKEW_S)
+            time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
+            os.kill(pid, signal.SIGKILL)
+            forked.read_to_the_end()
+        killed = dict(forked.acknowledged)
+        ids = [f"r{number}" for number in range((ROUNDS + 1) * FRESH)]
+        async with open_later(home, ROUNDS) as ledger:
+            report = await ledger.fsck()
+            assert report.findings == ()
+            unsettled = await require_each_settled_once(ledger, killed, ids)
+            assert (await ledger.summary(SummaryQuery("local"))).unsettled_count == unsettled
+            assert unsettled > 0, "no process was killed in the middle of anything"
+        # Whoever asks again later gets every one of them settled.
+        forked.start(0, len(ids), (ROUNDS + 1) * SKEW_S)
+        forked.read_to_the_end()
+    assert len(forked.acknowledged) == len(ids)
+    async with open_later(home, ROUNDS + 1) as ledger:
+        assert await require_each_settled_once(ledger, forked.acknowledged, ids) == 0
+        assert (await ledger.head("local"))[0] == len(ids)
+        assert (await ledger.fsck()).findings == ()
