@@ -16,7 +16,9 @@ WattproofError
 │   ├── LedgerUnusable      corrupt, read-only, wrong application or schema
 │   ├── LedgerForked        a signed root and the entries differ: nothing more is signed
 │   ├── RequestConflict     a request_id was used before with another body
-│   └── RequestInFlight     the same request_id is running now
+│   ├── RequestInFlight     the same request_id is running now
+│   ├── BudgetExceeded      a budget does not allow what a try may spend; says what would fit
+│   └── OperationClosed     the operation ended or was left; it takes no more steps
 ├── KeyUnusable             a key file is missing, unreadable or too open
 ├── VerificationFailed      one check of a receipt or proof failed
 ├── Unavailable             an optional part is not installed or not reachable; says the command that fixes it
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from wattproof.methodology.quantity import Usage, UsageSource
 
 __all__ = [
+    "BudgetExceeded",
     "GridUnavailable",
     "InvalidInput",
     "KeyUnusable",
@@ -40,6 +43,7 @@ __all__ = [
     "LedgerLocked",
     "LedgerUnusable",
     "NotDefined",
+    "OperationClosed",
     "Refused",
     "RequestConflict",
     "RequestInFlight",
@@ -181,6 +185,32 @@ class RequestConflict(LedgerError):
 
 class RequestInFlight(LedgerError):
     """The same request_id is running now in this or another process."""
+
+
+class BudgetExceeded(LedgerError):
+    """A budget does not allow what a try may spend; nothing was spent, and no argument can override it.
+
+    Attributes:
+        budget_id: which budget of the ledger.
+        unit: ``energy_wh``, ``carbon_gco2e``, ``tokens`` or ``cost_usd``.
+        asked: what the try may take at most, in integers of the unit (nWh, ng, tokens, micro-dollars); None: unknown.
+        remaining: what is left, in the same integers.
+        may_ask: whether the user of a client may be asked to exceed it.
+    """
+
+    def __init__(
+        self, message: str, *, budget_id: int, unit: str, asked: int | None, remaining: int, may_ask: bool
+    ) -> None:
+        self.budget_id = budget_id
+        self.unit = unit
+        self.asked = asked
+        self.remaining = remaining
+        self.may_ask = may_ask
+        super().__init__(message)
+
+
+class OperationClosed(LedgerError):
+    """The operation ended, or nothing was added to it for too long; the text says what would work."""
 
 
 class KeyUnusable(WattproofError):

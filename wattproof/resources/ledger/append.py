@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wattproof.methodology.errors import RequestConflict, RequestInFlight
+from wattproof.resources.ledger import budgets
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.interning import Interning
 from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
@@ -157,10 +158,11 @@ def append(
     )
     _insert(transaction.connection, draft, place, signed.jws)
     _close_attempt(transaction, draft, attempt_no)
+    left = budgets.settle(transaction, draft, place.seq)
     log.in_operations = log.in_operations or draft.operation_id is not None
     log.tagged.extend((place.seq, tag) for tag in draft.tags)
     log.leaves.append(leaf_hash(entry))
-    return Settled(draft.log_id, place.seq, place.receipt_id, signed.jws, entry, transaction.now, draft)
+    return Settled(draft.log_id, place.seq, place.receipt_id, signed.jws, entry, transaction.now, draft, left)
 
 
 def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -> Settled | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from wattproof.methodology.errors import InvalidInput, RequestConflict, RequestInFlight
 from wattproof.methodology.quantity import Usage
+from wattproof.resources.ledger import budgets, operations
 from wattproof.resources.ledger.append import Transaction, find_request
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import Attempt, AttemptDraft, AttemptState, Opened, Replay
@@ -31,9 +32,11 @@ _COLUMNS = (
 
 
 def open_(transaction: Transaction, draft: AttemptDraft) -> Opened | Replay:
-    """Record a try before it is made; attempts whose lease ran out become abandoned.
+    """Record a try before it is made and reserve what it may take; attempts whose lease ran out become abandoned.
 
     Raises:
+        OperationClosed: its operation takes no more steps.
+        BudgetExceeded: a budget does not allow it.
         RequestConflict: the request_id was used with another body.
         RequestInFlight: another try of the same request is running.
     """
@@ -58,6 +61,9 @@ def open_(transaction: Transaction, draft: AttemptDraft) -> Opened | Replay:
                 "at the latest). Wait, then ask again with the same request_id: nothing is spent twice."
             )
     attempt_no = before[-1][0] + 1 if before else 1
+    if draft.operation_id is not None:
+        operations.require_open(transaction, draft.log_id, draft.operation_id)
+    budgets.reserve(transaction, draft, attempt_no)
     _insert(transaction, draft, attempt_no)
     return Opened(attempt_no)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wattproof.methodology.quantity import Usage, UsageSource
+from wattproof.resources.ledger.budget_records import Headroom
 
 __all__ = [
     "Amount",
@@ -75,6 +76,7 @@ class AttemptDraft:
     reserved_tokens: int | None = None
     reserved_cost_micros: int | None = None
     operation_id: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An entry with its place in the log and its receipt."""
+    """An entry with its place in the log and its receipt.
+
+    `budgets` is what was left, when it was appended, of those that it falls under; empty where it is read back.
+    """
 
     log_id: str
     seq: int
@@ -180,6 +185,7 @@ class Settled:
     entry_hash: bytes
     recorded_at: str
     draft: EntryDraft
+    budgets: tuple[Headroom, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

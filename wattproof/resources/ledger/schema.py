@@ -15,7 +15,7 @@ from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, column
 __all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "VERSION", "guard", "prepare"]
 
 APPLICATION_ID = 0x57505246  # "WPRF"
-VERSION = 3
+VERSION = 4
 
 _AMOUNTS = ("energy_nwh", "carbon_location_ng", "carbon_market_ng", "water_nl", "adpe_pgsbeq")
 
@@ -124,6 +124,7 @@ def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> N
     from sqlite_utils import Database, Migrations
 
     from wattproof.resources.ledger.log_schema import add_log_tables
+    from wattproof.resources.ledger.operation_schema import add_operation_tables
 
     migrations = Migrations("wattproof.ledger")
 
@@ -148,6 +149,11 @@ def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> N
     def _(db: Database) -> None:
         add_log_tables(db.conn)
         db.conn.execute("PRAGMA user_version = 3")
+
+    @migrations(name="0004_operations")
+    def _(db: Database) -> None:
+        add_operation_tables(db.conn)
+        db.conn.execute("PRAGMA user_version = 4")
 
     # One transaction around all of it: a crash leaves an empty file, which the next start completes.
     connection.execute("BEGIN IMMEDIATE")
