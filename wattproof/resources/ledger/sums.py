@@ -35,6 +35,9 @@ DIMENSION_COLUMNS = (
 # What is said about a key, or about other entries together, is no request and has no figures of its own.
 _REQUESTS = "kind NOT IN ('key', 'operation')"
 
+# A bucket of an aggregated export stands for as many requests as it states.
+_STANDS_FOR = "CASE step_kind WHEN 'bucket' THEN attempts ELSE 1 END"
+
 # What is counted or summed of each entry. An adjustment changes what requests add up to, not how many there are.
 _COUNTED = {
     "request_count": "1",
@@ -59,13 +62,16 @@ _SUMMED_REAL = {
 
 # column of a rollup -> expression over the entries of a group
 SUMS: dict[str, str] = {
-    **{name: f"COUNT({value}) FILTER (WHERE kind <> 'adjustment')" for name, value in _COUNTED.items()},
+    **{
+        name: f"COALESCE(SUM({_STANDS_FOR}) FILTER (WHERE kind <> 'adjustment' AND ({value}) IS NOT NULL), 0)"
+        for name, value in _COUNTED.items()
+    },
     **{name: f"COALESCE(SUM({value}), 0)" for name, value in _SUMMED.items()},
     **{name: f"TOTAL({value})" for name, value in _SUMMED_REAL.items()},
 }
 # the same of one entry
 _OF_ONE: dict[str, str] = {
-    **{name: f"({value}) IS NOT NULL AND kind <> 'adjustment'" for name, value in _COUNTED.items()},
+    **{name: f"(({value}) IS NOT NULL AND kind <> 'adjustment') * {_STANDS_FOR}" for name, value in _COUNTED.items()},
     **{name: f"COALESCE({value}, 0)" for name, value in _SUMMED.items()},
     **{name: f"COALESCE({value}, 0.0)" for name, value in _SUMMED_REAL.items()},
 }
