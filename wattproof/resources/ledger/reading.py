@@ -27,8 +27,10 @@ class Readers:
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[sqlite3.Connection], T], log_id: str | None = None) -> T:
         """Give `work` a connection on which the database stands still.
+
+        `log_id` names the one log that `work` reads, for a store that keeps logs apart; this one does not.
 
         Raises:
             LedgerUnusable: the database cannot be read.

@@ -6,16 +6,19 @@ package is imported only when there is something to do. Appending uses plain SQL
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from wattproof.methodology.errors import LedgerUnusable
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, columns_sql
 
-__all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "VERSION", "guard", "prepare"]
+__all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "STEPS", "VERSION", "Step", "guard", "prepare"]
 
 APPLICATION_ID = 0x57505246  # "WPRF"
-VERSION = 4
+
+Step = Callable[[sqlite3.Connection], None]
+"""Adds one version of the tables, statement by statement."""
 
 _AMOUNTS = ("energy_nwh", "carbon_location_ng", "carbon_market_ng", "water_nl", "adpe_pgsbeq")
 
@@ -123,37 +126,17 @@ def _check_kind(connection: sqlite3.Connection, path: Path, simulation: bool) ->
 def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> None:
     from sqlite_utils import Database, Migrations
 
-    from wattproof.resources.ledger.log_schema import add_log_tables
-    from wattproof.resources.ledger.operation_schema import add_operation_tables
-
     migrations = Migrations("wattproof.ledger")
+    for version, (name, step) in enumerate(STEPS, start=1):
 
-    @migrations(name="0001_ledger")
-    def _(db: Database) -> None:
-        for statement in (*_TABLES, *_TRIGGERS):
-            db.conn.execute(statement)
-        kind = "simulation" if simulation else "real"
-        db.conn.execute("INSERT INTO meta VALUES ('kind', ?), ('created_at', ?)", (kind, now))
-        db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.conn.execute("PRAGMA user_version = 1")
-
-    @migrations(name="0002_external")
-    def _(db: Database) -> None:
-        # What another source, or a correction, brings in comes in once.
-        db.conn.execute(
-            "CREATE UNIQUE INDEX entry_external ON entry (log_id, source, external_id) WHERE external_id IS NOT NULL"
-        )
-        db.conn.execute("PRAGMA user_version = 2")
-
-    @migrations(name="0003_log")
-    def _(db: Database) -> None:
-        add_log_tables(db.conn)
-        db.conn.execute("PRAGMA user_version = 3")
-
-    @migrations(name="0004_operations")
-    def _(db: Database) -> None:
-        add_operation_tables(db.conn)
-        db.conn.execute("PRAGMA user_version = 4")
+        @migrations(name=name)
+        def _(db: Database, step: Step = step, version: int = version) -> None:
+            step(db.conn)
+            if version == 1:
+                kind = "simulation" if simulation else "real"
+                db.conn.execute("INSERT INTO meta VALUES ('kind', ?), ('created_at', ?)", (kind, now))
+                db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.conn.execute(f"PRAGMA user_version = {version}")
 
     # One transaction around all of it: a crash leaves an empty file, which the next start completes.
     connection.execute("BEGIN IMMEDIATE")
@@ -257,3 +240,38 @@ _TRIGGERS = (
     guard("head", "UPDATE", "a log only grows", "WHEN NEW.size <= OLD.size"),
     guard("head", "DELETE", "a log is never removed"),
 )
+
+
+def _add_ledger(connection: sqlite3.Connection) -> None:
+    for statement in (*_TABLES, *_TRIGGERS):
+        connection.execute(statement)
+
+
+def _add_external(connection: sqlite3.Connection) -> None:
+    # What another source, or a correction, brings in comes in once.
+    connection.execute(
+        "CREATE UNIQUE INDEX entry_external ON entry (log_id, source, external_id) WHERE external_id IS NOT NULL"
+    )
+
+
+def _add_log(connection: sqlite3.Connection) -> None:
+    from wattproof.resources.ledger.log_schema import add_log_tables
+
+    add_log_tables(connection)
+
+
+def _add_operations(connection: sqlite3.Connection) -> None:
+    from wattproof.resources.ledger.operation_schema import add_operation_tables
+
+    add_operation_tables(connection)
+
+
+STEPS: tuple[tuple[str, Step], ...] = (
+    ("0001_ledger", _add_ledger),
+    ("0002_external", _add_external),
+    ("0003_log", _add_log),
+    ("0004_operations", _add_operations),
+)
+"""Each version of the tables: its name, and what adds it to the version before. Every store takes the same steps."""
+
+VERSION = len(STEPS)

@@ -57,7 +57,7 @@ _SUMMED = {
 _SUMMED_REAL = {
     "energy_own_variance": "energy_own_variance",
     "carbon_own_variance": "carbon_own_variance",
-    "renewable_weight": "CAST(renewable_ratio_bps AS REAL) * energy_nwh",
+    "renewable_weight": "CAST(renewable_ratio_bps AS DOUBLE PRECISION) * energy_nwh",
 }
 
 # column of a rollup -> expression over the entries of a group
@@ -67,7 +67,7 @@ SUMS: dict[str, str] = {
         for name, value in _COUNTED.items()
     },
     **{name: f"COALESCE(SUM({value}), 0)" for name, value in _SUMMED.items()},
-    **{name: f"TOTAL({value})" for name, value in _SUMMED_REAL.items()},
+    **{name: f"COALESCE(SUM({value}), 0.0)" for name, value in _SUMMED_REAL.items()},
 }
 # the same of one entry
 _OF_ONE: dict[str, str] = {
@@ -91,10 +91,11 @@ def select_sums(keys: Sequence[str], source: str) -> str:
 
 def upsert_sums(table: str, key_columns: str, keys: Sequence[str], source: str, *, of_one: bool = False) -> str:
     """INSERT that adds the sums of the entries of `source` to `table`; cheaper where `of_one` promises one entry."""
-    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
     if of_one:
         sums = ", ".join(_OF_ONE.values())
         selected = f"SELECT {', '.join(keys)}, {sums} FROM {source} AND {_REQUESTS}"  # noqa: S608
     else:
         selected = select_sums(keys, source)
-    return f"INSERT INTO {table} ({key_columns}, {', '.join(SUMS)}) {selected} ON CONFLICT DO UPDATE SET {added}"
+    inserted = f"INSERT INTO {table} ({key_columns}, {', '.join(SUMS)})"
+    return f"{inserted} {selected} ON CONFLICT ({key_columns}) DO UPDATE SET {added}"

@@ -6,95 +6,24 @@ disk. Whatever goes wrong is delivered to the caller who waits for it, and the t
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future, get_running_loop
+from asyncio import Future, get_running_loop
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Lock, Thread
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
-from wattproof.methodology.errors import LedgerError, WattproofError
+from wattproof.methodology.errors import LedgerError
 from wattproof.resources.ledger.append import Remembered, Transaction
 from wattproof.resources.ledger.driver import BUSY_TIMEOUT_MS, sqlite3, sqlite_errors
+from wattproof.resources.ledger.jobs import Job, Outcome, answer, take
 from wattproof.resources.ledger.lock import FileLock
 
 __all__ = ["Writer"]
 
-_GROUP = 512
 _WAL_BYTES = 4 << 20
 
 T = TypeVar("T")
-
-
-class _Outcome:
-    """`with outcome:` keeps an error for whoever asked, instead of ending the thread."""
-
-    __slots__ = ("error",)
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-
-    def __enter__(self) -> Self:
-        self.error = None
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if isinstance(error, Exception):
-            self.error = error
-            return True
-        return False
-
-
-class _Job(_Outcome):
-    """One request to write, and what became of it."""
-
-    __slots__ = ("answered", "future", "loop", "value", "work")
-
-    def __init__(self, work: Callable[[Transaction], Any], loop: AbstractEventLoop) -> None:
-        super().__init__()
-        self.work = work
-        self.loop = loop
-        self.future: Future[Any] = loop.create_future()
-        self.value: Any = None
-        self.answered = False
-
-    def run(self, transaction: Transaction) -> None:
-        """Do the work; a refusal stays with the job, anything else spoils the transaction."""
-        with self:
-            self.value = self.work(transaction)
-        if self.error is not None and not isinstance(self.error, WattproofError):
-            raise self.error
-
-    def resolve(self) -> None:
-        """Wake the caller, in the caller's thread."""
-        if self.future.done():
-            return  # the caller was cancelled and waits no more
-        if self.error is None:
-            self.future.set_result(self.value)
-        else:
-            self.future.set_exception(self.error)
-
-
-def _answer(jobs: Sequence[_Job], error: Exception | None = None) -> None:
-    """Tell the callers of `jobs`, with one wake-up for each event loop."""
-    by_loop: dict[AbstractEventLoop, list[_Job]] = {}
-    for job in jobs:
-        if not job.answered:
-            job.answered = True
-            job.error = error or job.error
-            by_loop.setdefault(job.loop, []).append(job)
-    for loop, group in by_loop.items():
-        with suppress(RuntimeError):  # the loop was closed: nobody is left to tell
-            loop.call_soon_threadsafe(_resolve, group)
-
-
-def _resolve(jobs: Sequence[_Job]) -> None:
-    for job in jobs:
-        job.resolve()
 
 
 class Writer:
@@ -108,20 +37,22 @@ class Writer:
         self._lock = lock
         self._clock = clock
         self._remembered = Remembered(connection)
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._gate = Lock()
         self._closed = False
         # A daemon: leaving without close() is like a crash, which loses nothing that was acknowledged.
         self._thread = Thread(target=self._run, name="wattproof-ledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Transaction], T]) -> Future[T]:
+    def submit(self, work: Callable[[Transaction], T], log_id: str | None = None) -> Future[T]:
         """Queue `work` for the next transaction; the future, of the running loop, resolves once it is on disk.
+
+        `log_id` names the one log that `work` writes to, for a store that keeps logs apart; this one does not.
 
         Raises:
             LedgerError: the ledger was closed.
         """
-        job = _Job(work, get_running_loop())
+        job = Job(work, get_running_loop())
         with self._gate:
             if self._closed:
                 raise LedgerError("The ledger was closed; open it again.")
@@ -136,7 +67,7 @@ class Writer:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
-        outcome = _Outcome()
+        outcome = Outcome()
         # If another process keeps the lock, it has the database open: then this close is not the last one.
         with outcome, self._lock.held():
             self._checkpoint()
@@ -145,28 +76,13 @@ class Writer:
         self._lock.close()
 
     def _run(self) -> None:
-        while jobs := self._take():
+        while jobs := take(self._queue):
             wanted = [job for job in jobs if not job.future.cancelled()]
             if wanted:
                 self._commit(wanted)
 
-    def _take(self) -> list[_Job]:
-        """Everything that waits, at least one job; empty when the writer is to stop."""
-        first = self._queue.get()
-        jobs = [] if first is None else [first]
-        while jobs and len(jobs) < _GROUP:
-            try:
-                following = self._queue.get_nowait()
-            except Empty:
-                break
-            if following is None:
-                self._queue.put(None)
-                break
-            jobs.append(following)
-        return jobs
-
-    def _commit(self, jobs: Sequence[_Job]) -> None:
-        outcome = _Outcome()
+    def _commit(self, jobs: Sequence[Job]) -> None:
+        outcome = Outcome()
         with outcome, self._lock.held():
             if not self._commit_group(jobs):
                 # One of them spoiled the group; alone, each gets its own answer.
@@ -176,11 +92,11 @@ class Writer:
             if self._wal_bytes() > self._checkpoint_at:
                 self._checkpoint()
         # Whoever has no answer yet never got as far as a transaction.
-        _answer(jobs, outcome.error)
+        answer(jobs, outcome.error)
 
-    def _commit_group(self, jobs: Sequence[_Job]) -> bool:
+    def _commit_group(self, jobs: Sequence[Job]) -> bool:
         """Commit `jobs` together and deliver their outcomes. False, with nothing done: try them one by one."""
-        outcome = _Outcome()
+        outcome = Outcome()
         with outcome, sqlite_errors(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             transaction = Transaction(self._connection, self._remembered, self._clock())
@@ -193,7 +109,7 @@ class Writer:
             self._roll_back()
             if begun and len(jobs) > 1:
                 return False
-        _answer(jobs, outcome.error)
+        answer(jobs, outcome.error)
         return True
 
     def _roll_back(self) -> None:
