@@ -1,13 +1,15 @@
 """Recompute what follows from the receipts and say exactly what differs.
 
-receipt -> SHA-256 -> entry hash -> leaf -> root; receipt -> columns of the entry -> rollups. Only the receipts are
-taken at their word, and only once their signature holds.
+receipt -> SHA-256 -> entry hash -> leaf -> tiles, checkpoints, root; receipt -> columns of the entry -> rollups. Only
+the receipts are taken at their word, and only once their signature holds. Signatures take most of the time, so the
+check can leave them out, and with them what only a signed receipt can be held against: the columns of each entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,12 +17,14 @@ from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.methodology.propagate import Row, total
 from wattproof.resources.ledger import fsck_totals
 from wattproof.resources.ledger.driver import sqlite3
+from wattproof.resources.ledger.fsck_tree import Tree
+from wattproof.resources.ledger.keyring import Keyring
 from wattproof.resources.ledger.queries import logs
 from wattproof.resources.ledger.records import FactorTerm, Finding, FsckReport, Settled
 from wattproof.resources.ledger.rows import AMOUNTS, SELECT_ENTRY, from_row, own_variance
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 from wattproof.resources.ledger.times import rfc3339
-from wattproof.resources.receipts import Frontier, entry_hash, keys_from_jwks, leaf_hash, parse, receipt_id
+from wattproof.resources.receipts import entry_hash, keys_from_jwks, parse, receipt_id
 from wattproof.resources.receipts.jws import verify
 
 __all__ = ["check"]
@@ -51,6 +55,11 @@ _STATED = (
     "parent_id",
     "step_kind",
 )
+_HASHES = (
+    "SELECT e.seq, e.entry_hash, e.receipt_id, r.jws FROM entry e "
+    "LEFT JOIN receipt r ON r.log_id = e.log_id AND r.seq = e.seq"
+)
+_IN_ORDER = "WHERE e.log_id = ? ORDER BY e.seq"
 _SEQ, _ENTRY_HASH = (list(ENTRY_COLUMNS).index(name) for name in ("seq", "entry_hash"))
 _USAGE = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 
@@ -61,11 +70,19 @@ class _Found(NamedTuple):
 
 
 def check(
-    connection: sqlite3.Connection, jwks: Mapping[str, Any], now_s: float, log_id: str | None = None
+    connection: sqlite3.Connection,
+    keyring: Keyring,
+    now_s: float,
+    log_id: str | None = None,
+    *,
+    signatures: bool = True,
 ) -> FsckReport:
-    """Check one log, or all of them; reads every entry. `now_s` tells running tries from those whose lease ran out."""
+    """Check one log, or all of them; reads every entry. `now_s` tells running tries from those whose lease ran out.
+
+    Without `signatures` every hash, root and total is recomputed, and no signature checked.
+    """
     found = _Found([], [])
-    keys = keys_from_jwks(jwks)
+    keys = keys_from_jwks(keyring.jwks) if signatures else None
     with _unreadable(found, None):
         _keep(found.findings, _file(connection))
     chosen: tuple[str, ...] = ()
@@ -73,10 +90,13 @@ def check(
         chosen = logs(connection) if log_id is None else (log_id,)
     entry_count = 0
     for each in chosen:
-        chain = _Chain(connection, each, keys)
+        vkeys = keyring.vkeys(each, revoked=True) if signatures else None
+        tree = Tree(connection, each, keyring.origin_of(each), vkeys)
+        with _unreadable(found, each):
+            tree.load_checkpoints()
         steps: tuple[Callable[[], Iterator[Finding]], ...] = (
-            chain.entries,
-            chain.head,
+            partial(_entries, connection, each, tree, keys),
+            tree.check,
             lambda log_id=each: fsck_totals.check(connection, log_id),
             lambda log_id=each: _attempts(connection, log_id),
         )
@@ -85,7 +105,7 @@ def check(
                 _keep(found.findings, step())
         with _unreadable(found, each):
             _keep(found.notes, _unsettled(connection, each, now_s))
-        entry_count += chain.count
+        entry_count += tree.count
     return FsckReport(chosen, entry_count, tuple(found.findings), tuple(found.notes))
 
 
@@ -113,69 +133,49 @@ def _file(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding(None, table, f"row {rowid} refers to a row of {parent} that is missing")
 
 
-class _Chain:
-    """One log from its receipts to its root."""
+def _entries(
+    connection: sqlite3.Connection, log_id: str, tree: Tree, keys: Mapping[str, bytes] | None
+) -> Iterator[Finding]:
+    """Every entry against its receipt, with its signature where `keys` are given; builds the tree on the way."""
+    expected = 0
+    for row in connection.execute(f"{_HASHES if keys is None else SELECT_ENTRY} {_IN_ORDER}", (log_id,)):
+        seq, entry = (row[0], row[1]) if keys is None else (row[_SEQ], row[_ENTRY_HASH])
+        if seq != expected:
+            last = seq - 1
+            yield Finding(log_id, f"entry {last}" if last == expected else f"entries {expected}-{last}", "missing")
+        expected = seq + 1
+        tree.add(seq, entry)
+        for message in _hashes(*row) if keys is None else _signed(row, keys):
+            yield Finding(log_id, f"entry {seq}", message)
 
-    def __init__(self, connection: sqlite3.Connection, log_id: str, keys: Mapping[str, bytes]) -> None:
-        self._connection = connection
-        self._log_id = log_id
-        self._keys = keys
-        self._frontier = Frontier()
-        self.count = 0
 
-    def entries(self) -> Iterator[Finding]:
-        """Every entry against its receipt; builds the tree on the way."""
-        expected = 0
-        for row in self._connection.execute(f"{SELECT_ENTRY} WHERE e.log_id = ? ORDER BY e.seq", (self._log_id,)):
-            seq, entry = row[_SEQ], row[_ENTRY_HASH]
-            if seq != expected:
-                last = seq - 1
-                yield self._finding(f"entry {last}" if last == expected else f"entries {expected}-{last}", "missing")
-            expected = seq + 1
-            self.count += 1
-            self._frontier = self._frontier.append(leaf_hash(entry))
-            try:
-                settled = from_row(row)
-            except (ValueError, LookupError, TypeError, InvalidInput) as error:
-                yield self._finding(f"entry {seq}", f"cannot be read: {error}")
-                continue
-            for message in self._entry(settled):
-                yield self._finding(f"entry {seq}", message)
+def _hashes(_: int, entry: bytes, name: str, jws: str | None) -> Iterator[str]:
+    """The receipt against the entry, and the entry against its name."""
+    if jws is None:
+        yield "its receipt is missing"
+    elif not jws.isascii() or entry_hash(jws) != entry:
+        yield f"its receipt does not hash to entry_hash {entry.hex()}"
+    elif receipt_id(entry) != name:
+        yield f"receipt_id is {name}; its entry_hash gives {receipt_id(entry)}"
 
-    def head(self) -> Iterator[Finding]:
-        """The stored head against the tree of the entries."""
-        row = self._connection.execute("SELECT size, frontier FROM head WHERE log_id = ?", (self._log_id,)).fetchone()
-        if row is None:
-            if self.count:
-                yield self._finding("head", f"missing, with {self.count} entries")
-            return
-        size, stored = row[0], Frontier.from_bytes(row[1])
-        if not size == stored.size == self._frontier.size:
-            sizes = f"size is {size}, of the frontier {stored.size}"
-            yield self._finding("head", f"{sizes}; there are {self._frontier.size} entries")
-        root, expected = stored.root().hex(), self._frontier.root().hex()
-        if root != expected:
-            yield self._finding("head", f"root is {root}; the entries give {expected}")
 
-    def _entry(self, settled: Settled) -> Iterator[str]:
-        if settled.jws is None:
-            yield "its receipt is missing"
-            return
-        if not settled.jws.isascii() or entry_hash(settled.jws) != settled.entry_hash:
-            yield f"its receipt does not hash to entry_hash {settled.entry_hash.hex()}"
-            return
-        if receipt_id(settled.entry_hash) != settled.receipt_id:
-            yield f"receipt_id is {settled.receipt_id}; its entry_hash gives {receipt_id(settled.entry_hash)}"
-        try:
-            parsed = parse(settled.jws)
-            verify(parsed, self._keys)
-        except VerificationFailed as error:
-            yield f"its receipt fails: {error}"
-            return
-        yield from _against_receipt(settled, parsed.payload)
-
-    def _finding(self, where: str, message: str) -> Finding:
-        return Finding(self._log_id, where, message)
+def _signed(row: Sequence[Any], keys: Mapping[str, bytes]) -> Iterator[str]:
+    """The same, then the signature of the receipt, and the columns against what it states."""
+    try:
+        settled = from_row(row)
+    except (ValueError, LookupError, TypeError, InvalidInput) as error:
+        yield f"cannot be read: {error}"
+        return
+    yield from _hashes(settled.seq, settled.entry_hash, settled.receipt_id, settled.jws)
+    if settled.jws is None or not settled.jws.isascii() or entry_hash(settled.jws) != settled.entry_hash:
+        return
+    try:
+        parsed = parse(settled.jws)
+        verify(parsed, keys)
+    except VerificationFailed as error:
+        yield f"its receipt fails: {error}"
+        return
+    yield from _against_receipt(settled, parsed.payload)
 
 
 def _against_receipt(settled: Settled, payload: Mapping[str, Any]) -> Iterator[str]:

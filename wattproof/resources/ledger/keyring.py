@@ -153,12 +153,12 @@ class Keyring:
         """Publish limits in time (Unix seconds) of a key."""
         write_jwks(self.set_path(role), with_limits(self.key_set(role), kid, **limits))
 
-    def vkeys(self, log_id: str) -> tuple[VerifierKey, ...]:
-        """The verifier keys of a log's checkpoints, oldest first, without the revoked ones."""
+    def vkeys(self, log_id: str, *, revoked: bool = False) -> tuple[VerifierKey, ...]:
+        """The verifier keys of a log's checkpoints, oldest first; the revoked ones too if asked for."""
         document = self.key_set("log")
-        revoked = {jwk.get("kid") for jwk in document["keys"] if jwk.get(REVOKED_AT) is not None}
+        left_out = {jwk.get("kid") for jwk in document["keys"] if not revoked and jwk.get(REVOKED_AT) is not None}
         origin = self.origin_of(log_id)
-        return tuple(VerifierKey(origin, key) for kid, key in keys_from_jwks(document).items() if kid not in revoked)
+        return tuple(VerifierKey(origin, key) for kid, key in keys_from_jwks(document).items() if kid not in left_out)
 
     def publish_vkeys(self, log_ids: Sequence[str]) -> None:
         """Write ``log.vkey`` for these logs, unless it says so already."""
