@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wattproof.methodology.errors import InvalidInput
+from tests.fakes.receipt_log import WITNESS_KEY, ReceiptLog
+from wattproof.methodology.errors import InvalidInput, KeyUnusable
 from wattproof.resources.receipts import RECEIPT_TYP, sign
 from wattproof.tools.run_inference import RunArgs, run_inference
 from wattproof.tools.verify_receipt import VerifyArgs, VerifyResult, brief, verify_receipt
@@ -185,3 +186,111 @@ async def test_a_malformed_proof_names_its_field(at_fake: Installation) -> None:
         view = await a_receipt(deps)
         with pytest.raises(InvalidInput, match="root_hex"):
             await verify(deps, {"jws": view["jws"], "inclusion": {**view["inclusion"], "root_hex": "zz"}})
+
+
+def _logged(jws: str, deps: Deps) -> tuple[ReceiptLog, int]:
+    """The receipt as the last of 6 entries of a log that its owner signs."""
+    log = ReceiptLog(log_id=deps.log_id).fill(5)
+    return log, log.append(jws)
+
+
+async def test_a_tlog_proof_beside_a_receipt_is_held_against_the_key_that_the_caller_gives(
+    at_fake: Installation,
+) -> None:
+    async with at_fake.open() as deps:
+        jws = (await a_receipt(deps))["jws"]
+        log, at = _logged(jws, deps)
+        proof = log.tlog_proof(at, witnessed_at_s=int(at_fake.now_s))
+        bundle = {"jws": jws, "tlog_proof": proof, "vkey": str(log.vkey)}
+        own = await verify(deps, bundle)
+        witnessed = await verify(deps, bundle | {"vkey": [str(log.vkey), str(WITNESS_KEY)]})
+        pasted = await verify(deps, bundle | {"tlog_proof": proof.rstrip("\n")})
+    assert (own.log_evidence, witnessed.log_evidence, pasted.log_evidence) == ("self", "witnessed", "self")
+    assert verdicts(own) == verdicts(witnessed) == verdicts(pasted) == ALL_PASS
+    assert "Witnesses signed the log's root." in brief(witnessed)
+
+
+async def test_a_forked_log_fails_inclusion(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        jws = (await a_receipt(deps))["jws"]
+        log, at = _logged(jws, deps)
+        bundle = {
+            "jws": jws,
+            "tlog_proof": log.tlog_proof(at),
+            "vkey": str(log.vkey),
+            "old_checkpoint": log.checkpoint(3),
+            "consistency": log.consistency(3),
+        }
+        grown = await verify(deps, bundle)
+        lines = log.consistency(3).split()
+        forked = await verify(
+            deps,
+            bundle
+            | {"old_checkpoint": ReceiptLog(log_id=deps.log_id).fill(3, b"x").checkpoint(), "consistency": lines},
+        )
+    assert verdicts(grown)["inclusion"] == "pass"
+    assert forked.verdicts["inclusion"]["reason"] == "forked"
+    assert forked.outcome == "failed"
+
+
+async def test_the_keys_that_this_installation_published_open_its_checkpoints(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        jws = (await a_receipt(deps))["jws"]
+        log, at = _logged(jws, deps)
+        path = at_fake.home / "keys" / "log.vkey"
+        path.write_text(f"{log.vkey}\n")
+        assert (await verify(deps, {"jws": jws, "tlog_proof": log.tlog_proof(at)})).log_evidence == "self"
+        path.write_text("nothing\n")
+        with pytest.raises(KeyUnusable, match=r"log\.vkey"):
+            await verify(deps, {"jws": jws, "tlog_proof": log.tlog_proof(at)})
+
+
+async def test_a_proof_alone_names_the_receipt_of_this_ledger_at_its_place(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        log = ReceiptLog(log_id=deps.log_id)
+        log.append(view["jws"])
+        path = at_fake.home / "keys" / "log.vkey"
+        path.write_text(f"{log.vkey}\n")
+        found = await verify(deps, log.tlog_proof(0))
+        with pytest.raises(InvalidInput, match="not in this ledger; give it together"):
+            await verify(deps, log.fill(3).tlog_proof(2))
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            await verify(deps, "c2sp.org/tlog-proof@v1\nnonsense")
+    assert found.receipt_id == view["receipt_id"]
+    assert found.log_evidence == "self"
+
+
+async def test_a_receipt_can_be_named_by_its_id_beside_its_proof(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        log, at = _logged(view["jws"], deps)
+        named = {"receipt_id": view["receipt_id"], "tlog_proof": log.tlog_proof(at), "vkey": str(log.vkey)}
+        assert verdicts(await verify(deps, named)) == ALL_PASS
+
+
+async def test_a_key_that_the_caller_says_was_revoked_fails(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        view = await a_receipt(deps)
+        (key,) = (await deps.ledger()).jwks["keys"]
+        result = await verify(deps, {"jws": view["jws"], "jwks": {"keys": [key | {"wattproof_revoked_at": 1}]}})
+    assert result.verdicts["signature"]["reason"] == "key_revoked"
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("tlog_proof", 7),
+        ("vkey", ["a", 7]),
+        ("vkey", "no key"),
+        ("consistency", "no hash"),
+        ("old_checkpoint", []),
+        ("steps", "s"),
+        ("steps", [7]),
+        ("jwks", 7),
+    ],
+)
+async def test_a_malformed_member_is_named(installation: Installation, member: str, value: object) -> None:
+    async with installation.open() as deps:
+        with pytest.raises(InvalidInput, match=member):
+            await verify(deps, {"jws": "a.b.c", member: value})

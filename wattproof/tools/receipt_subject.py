@@ -1,31 +1,74 @@
-"""What can be handed in as a receipt (an id, a JWS, an object with proof and keys), and what this home knows of it."""
+"""What can be handed in as a receipt (an id, a JWS, an object with proofs and keys), and what this home knows of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.resources.receipts.log_evidence import LogGiven
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wattproof.resources.receipts.key_times import KeyTimes
+    from wattproof.resources.receipts.note import VerifierKey
     from wattproof.resources.receipts.proof import InclusionProof
     from wattproof.tools.deps import Deps
 
-__all__ = ["Subject", "has_ledger", "local_keys", "local_proof", "read_subject"]
+__all__ = [
+    "Keys",
+    "Subject",
+    "has_ledger",
+    "keys_for",
+    "local_keys",
+    "local_log",
+    "local_proof",
+    "local_steps",
+    "parsed",
+    "read_subject",
+]
 
 _MAX_RECEIPT = 96 * 1024
+_MAX_TEXT = 256 * 1024
+_MAX_STEPS = 1000
 _ID_LENGTH = 28
+_MEMBERS = frozenset(
+    {"jws", "receipt_id", "inclusion", "jwks", "tlog_proof", "vkey", "old_checkpoint", "consistency", "steps"}
+)
+_FORMS = "give a receipt id, a JWS, {jws, inclusion?, tlog_proof?, vkey?, jwks?}, or another vendor's footprint block"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was handed in: the receipt, and what came with it."""
+    """What was handed in: the receipt, and what came with it. `steps` are receipts of the steps of an operation."""
 
     jws: str
-    proof: InclusionProof | None
-    jwks: Mapping[str, Any] | None
+    proof: InclusionProof | None = None
+    jwks: Mapping[str, Any] | None = None
+    log: LogGiven = field(default_factory=LogGiven)
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Public keys by kid, and the times of those that have limits."""
+
+    public: Mapping[str, bytes]
+    limits: Mapping[str, KeyTimes]
+
+
+def keys_for(subject: Subject, deps: Deps) -> Keys:
+    """The keys that the caller gave, else those that this installation published; none before its first receipt.
+
+    Raises:
+        KeyUnusable: this is not a key set.
+    """
+    from wattproof.resources.receipts.key_times import key_times
+    from wattproof.resources.receipts.keys import keys_from_jwks
+
+    document = _local_jwks(deps) if subject.jwks is None else subject.jwks
+    return Keys(keys_from_jwks(document), key_times(document))
 
 
 def local_keys(deps: Deps) -> dict[str, bytes]:
@@ -34,10 +77,40 @@ def local_keys(deps: Deps) -> dict[str, bytes]:
     Raises:
         KeyUnusable: the file is there but is not a key set.
     """
-    from wattproof.resources.receipts.keys import keys_from_jwks, read_jwks
+    from wattproof.resources.receipts.keys import keys_from_jwks
+
+    return keys_from_jwks(_local_jwks(deps))
+
+
+def _local_jwks(deps: Deps) -> Mapping[str, Any]:
+    from wattproof.resources.receipts.keys import read_jwks
 
     path = deps.home / "keys" / "jwks.json"
-    return keys_from_jwks(read_jwks(path)) if path.exists() else {}
+    return read_jwks(path) if path.exists() else {"keys": []}
+
+
+def local_log(subject: Subject, deps: Deps) -> LogGiven:
+    """What was given of the log; a proof without a key is held against the keys that this installation published.
+
+    Raises:
+        KeyUnusable: they cannot be read.
+    """
+    from dataclasses import replace
+
+    given = subject.log
+    signed = given.tlog_proof is not None or given.old_checkpoint is not None
+    return replace(given, vkeys=(*given.vkeys, *_local_vkeys(deps))) if signed and not given.log_keys else given
+
+
+def _local_vkeys(deps: Deps) -> tuple[VerifierKey, ...]:
+    from wattproof.methodology.errors import KeyUnusable
+    from wattproof.resources.receipts.log_evidence import verifier_keys
+
+    path = deps.home / "keys" / "log.vkey"
+    try:
+        return verifier_keys(path.read_text("utf-8")) if path.exists() else ()
+    except (OSError, UnicodeDecodeError, InvalidInput) as error:
+        raise KeyUnusable(f"{path} holds no verifier keys. Export the log's keys again.") from error
 
 
 async def read_subject(receipt: str | dict[str, Any], deps: Deps) -> Subject:
@@ -49,24 +122,94 @@ async def read_subject(receipt: str | dict[str, Any], deps: Deps) -> Subject:
     """
     if isinstance(receipt, str):
         text = receipt.strip()
+        if text.startswith("c2sp.org/tlog-proof@"):
+            return Subject(await _entry_of(receipt, deps), log=LogGiven(tlog_proof=_ended(receipt)))
         if not text.startswith("{"):
-            return await _named(text, deps)
-        receipt = _parsed(text)
-    known = {"jws", "inclusion", "jwks", "receipt_id"}
-    unknown = sorted(receipt.keys() - known)
-    if "jws" not in receipt or unknown:
-        raise InvalidInput(
-            "receipt",
-            f"has no jws, or holds {', '.join(unknown)[:80]}" if unknown else "has no jws",
-            "give a receipt id, a JWS, or {jws, inclusion, jwks}; other vendors' blocks are not read by this version",
-        )
-    jws, inclusion, jwks = receipt["jws"], receipt.get("inclusion"), receipt.get("jwks")
-    if not isinstance(jws, str) or len(jws) > _MAX_RECEIPT:
+            return Subject(await _named(text, deps))
+        receipt = parsed(text)
+    unknown = sorted(receipt.keys() - _MEMBERS)
+    if unknown or not receipt.keys() & {"jws", "receipt_id"}:
+        problem = f"holds {', '.join(unknown)[:80]}" if unknown else "has no jws"
+        raise InvalidInput("receipt", problem, _FORMS)
+    jws = await _named(_text(receipt, "receipt_id") or "", deps) if "jws" not in receipt else _text(receipt, "jws")
+    if jws is None or len(jws) > _MAX_RECEIPT:
         raise InvalidInput("receipt.jws", "is not a text of at most 96 KiB", "give the compact JWS")
-    return Subject(jws.strip(), _proof(inclusion), _object("receipt.jwks", jwks))
+    return Subject(
+        jws.strip(),
+        proof=_proof(receipt.get("inclusion")),
+        jwks=_object("receipt.jwks", receipt.get("jwks")),
+        log=_log(receipt),
+        steps=_steps(receipt.get("steps")),
+    )
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _log(receipt: Mapping[str, Any]) -> LogGiven:
+    from wattproof.resources.receipts.consistency import read_consistency
+    from wattproof.resources.receipts.log_evidence import verifier_keys
+
+    vkey, path = _lines(receipt, "vkey"), _lines(receipt, "consistency")
+    proof, old = _text(receipt, "tlog_proof"), _text(receipt, "old_checkpoint")
+    return LogGiven(
+        tlog_proof=None if proof is None else _ended(proof),
+        vkeys=() if vkey is None else verifier_keys(vkey),
+        old_checkpoint=None if old is None else _ended(old),
+        consistency=None if path is None else read_consistency(path),
+    )
+
+
+def _ended(note: str) -> str:
+    """A signed note ends in a newline, which pasting loses."""
+    return note if note.endswith("\n") else f"{note}\n"
+
+
+def _text(receipt: Mapping[str, Any], name: str) -> str | None:
+    value = receipt.get(name)
+    if value is not None and (not isinstance(value, str) or len(value) > _MAX_TEXT):
+        raise InvalidInput(f"receipt.{name}", "is not a text of at most 256 KiB", "give it as it was handed out")
+    return value
+
+
+def _lines(receipt: Mapping[str, Any], name: str) -> str | None:
+    """A text, or a list of its lines."""
+    value = receipt.get(name)
+    if not isinstance(value, list):
+        return _text(receipt, name)
+    lines = cast("list[object]", value)
+    if not all(isinstance(line, str) for line in lines):
+        raise InvalidInput(f"receipt.{name}", "holds something else than text", "give one text, or a list of lines")
+    return "\n".join(cast("list[str]", lines))
+
+
+def _steps(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    steps = cast("list[object]", value) if isinstance(value, list) else [None]
+    if len(steps) > _MAX_STEPS or not all(isinstance(step, str) and len(step) <= _MAX_RECEIPT for step in steps):
+        raise InvalidInput("receipt.steps", f"is not a list of at most {_MAX_STEPS} receipts", "give each as its JWS")
+    return tuple(cast("list[str]", steps))
+
+
+async def _entry_of(proof: str, deps: Deps) -> str:
+    """The receipt of this ledger at the place that a tlog-proof names: the proof itself does not hold it."""
+    from wattproof.resources.receipts.tlog_proof import TlogProof
+
+    fix = "give it together with the receipt: {jws, tlog_proof, vkey}"
+    try:
+        index = TlogProof.parse(_ended(proof)).index
+    except VerificationFailed as error:
+        raise InvalidInput("receipt", f"is a tlog-proof that cannot be read ({error})", fix) from error
+    settled = await (await deps.ledger()).get(deps.log_id, seq=index) if has_ledger(deps) else None
+    if settled is None or settled.jws is None:
+        raise InvalidInput("receipt", f"is a proof of entry {index}, which is not in this ledger", fix)
+    return settled.jws
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The JSON object in a text.
+
+    Raises:
+        InvalidInput: there is none.
+    """
     import json
 
     try:
@@ -74,9 +217,7 @@ def _parsed(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InvalidInput(
-            "receipt", "begins with { but is not a JSON object", "give an id, a JWS, or {jws, inclusion}"
-        )
+        raise InvalidInput("receipt", "begins with { but is not a JSON object", _FORMS)
     return cast("dict[str, Any]", value)
 
 
@@ -93,18 +234,18 @@ def _object(field: str, value: object) -> dict[str, Any] | None:
     return cast("dict[str, Any] | None", value)
 
 
-async def _named(text: str, deps: Deps) -> Subject:
+async def _named(text: str, deps: Deps) -> str:
     if text.count(".") == 2 and len(text) <= _MAX_RECEIPT:
-        return Subject(text, None, None)
+        return text
     jws = await _stored(text, deps) if text.startswith("r_") and len(text) == _ID_LENGTH else None
     if jws is None:
         shown = text if len(text) <= 40 else text[:37] + "..."
         raise InvalidInput(
             "receipt",
             f"{shown!r} is neither a JWS nor the id of a receipt in this ledger",
-            "give an id (r_ and 26 characters) that run_inference returned here, or the JWS itself",
+            "give an id (r_ and 26 characters) that run_inference returned here, the JWS itself, or a vendor's block",
         )
-    return Subject(jws, None, None)
+    return jws
 
 
 async def _stored(receipt_id: str, deps: Deps) -> str | None:
@@ -122,6 +263,25 @@ async def local_proof(jws: str, deps: Deps) -> InclusionProof | None:
     ledger = await deps.ledger()
     settled = await ledger.get(deps.log_id, receipt_id=receipt_id(entry_hash(jws)))
     return None if settled is None else await ledger.inclusion(settled.log_id, settled.seq)
+
+
+async def local_steps(jws: str, deps: Deps) -> tuple[str, ...]:
+    """The receipts of this ledger that a receipt of an operation sums up; none for any other receipt."""
+    from wattproof.resources.receipts.jws import parse
+    from wattproof.resources.receipts.operation import step_places
+
+    if not has_ledger(deps):
+        return ()
+    try:
+        payload = parse(jws).payload
+    except VerificationFailed:
+        return ()
+    places = step_places(payload)[:_MAX_STEPS]
+    if not places or payload.get("log_id") != deps.log_id:
+        return ()
+    ledger = await deps.ledger()
+    settled = [await ledger.get(deps.log_id, seq=seq) for seq in places]
+    return tuple(step.jws for step in settled if step is not None and step.jws is not None)
 
 
 def has_ledger(deps: Deps) -> bool:

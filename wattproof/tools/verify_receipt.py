@@ -1,4 +1,4 @@
-"""Check a receipt: is it signed, is it in the log, does it compute, is it plausible, is it fresh?"""
+"""Check a receipt, or another vendor's footprint block: is it signed, logged, computed, plausible, fresh?"""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field
 
 from wattproof.tools.provenance import StatedProvenance, sentence
-from wattproof.tools.receipt_subject import local_keys, local_proof, read_subject
+from wattproof.tools.receipt_subject import keys_for, local_log, local_proof, local_steps, read_subject
 from wattproof.tools.result import Arguments, Detail, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from wattproof.resources.receipts.verdict import Check, Verdict
     from wattproof.resources.receipts.verify import Report
     from wattproof.tools.deps import Deps
 
-__all__ = ["Outcome", "VerifyArgs", "VerifyResult", "brief", "verify_receipt"]
+__all__ = [
+    "RECEIPT",
+    "Outcome",
+    "VerifyArgs",
+    "VerifyResult",
+    "brief",
+    "shown_checks",
+    "shown_verdicts",
+    "verify_receipt",
+]
 
 # Two figures that differ by less are the same figure, rounded elsewhere.
 _SAME = 1e-3
@@ -25,13 +35,16 @@ _ORDER = ("fail", "pass", "unknown")
 
 Outcome = Literal["established", "failed", "not_established"]
 
+RECEIPT = "receipt"
+"""The subject of a result on a receipt of ours; any other names a vendor and its block."""
+
 
 class VerifyArgs(Arguments):
     """Arguments of `verify_receipt`."""
 
     receipt: Annotated[
         str | dict[str, Any],
-        Field(description="Receipt id, the JWS itself, or {jws, inclusion?, jwks?}"),
+        Field(description="Receipt id, JWS, {jws, inclusion?, tlog_proof?, vkey?, jwks?}, or another vendor's block"),
     ]
     detail: Annotated[Detail | None, Field(description="full: a sentence per verdict, the whole statement")] = None
 
@@ -39,7 +52,8 @@ class VerifyArgs(Arguments):
 class VerifyResult(Result):
     """What `verify_receipt` returns. `provenance` is the receipt's own statement.
 
-    `checks` holds the comparisons whose two figures differ; all of them with detail=full.
+    `checks` holds the comparisons whose two figures differ; all of them with detail=full. What only a receipt states is
+    left out where another vendor's block was judged.
     """
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"statement"})
@@ -77,6 +91,12 @@ class VerifyResult(Result):
     statement: dict[str, Any] | None = None
     provenance: StatedProvenance
 
+    def structured(self) -> dict[str, Any]:
+        fields = super().structured()
+        if self.subject == RECEIPT:
+            return fields
+        return {name: value for name, value in fields.items() if name not in self.unlisted or value is not None}
+
 
 async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
     """Judge a receipt of this ledger or of anyone. Keys come from this installation or from `jwks`, never from it.
@@ -85,25 +105,36 @@ async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
         InvalidInput: this is no receipt, or no receipt of this ledger has the id.
         LedgerError: the ledger cannot be read.
     """
-    from wattproof.resources.receipts.keys import keys_from_jwks
     from wattproof.resources.receipts.verify import exit_code
     from wattproof.resources.receipts.verify import verify_receipt as judge
+    from wattproof.tools.verify_vendor import vendor_block_in, vendor_result
 
+    full = args.detail == "full"
+    block = vendor_block_in(args.receipt)
+    if block is not None:
+        return vendor_result(block, deps.clock(), full=full)
     subject = await read_subject(args.receipt, deps)
-    given = subject.jwks is not None
+    keys = keys_for(subject, deps)
     report = judge(
         subject.jws,
-        keys_from_jwks(subject.jwks) if subject.jwks is not None else local_keys(deps),
+        keys.public,
         now=deps.clock(),
         inclusion=subject.proof or await local_proof(subject.jws, deps),
-        trust="given" if given else "local",
+        log=local_log(subject, deps),
+        limits=keys.limits,
+        steps=subject.steps or await local_steps(subject.jws, deps),
+        trust="local" if subject.jwks is None else "given",
     )
     outcomes: dict[int, Outcome] = {0: "established", 1: "failed"}
-    return _result(report, outcomes.get(exit_code(report), "not_established"), full=args.detail == "full")
+    return _result(report, outcomes.get(exit_code(report), "not_established"), full=full)
 
 
 def brief(result: VerifyResult) -> str:
     """The verdicts in words: what failed first and why, the four named fields as the receipt states them last."""
+    if result.subject != RECEIPT:
+        from wattproof.tools.verify_vendor import brief_vendor
+
+        return brief_vendor(result)
     ordered = sorted(result.verdicts.items(), key=lambda item: _ORDER.index(item[1]["verdict"] or ""))
     told = [f"{name} {_verdict_words(found)}" for name, found in ordered]
     name = f"Receipt {result.receipt_id}" if result.receipt_id else "Unreadable receipt"
@@ -111,25 +142,21 @@ def brief(result: VerifyResult) -> str:
     words += [_check_words(check) for check in result.checks if _differs(check)][:2]
     trust = {"local": "Key of this installation.", "given": "Key as given by the caller.", "unknown": "Key unknown."}
     words.append(trust.get(result.key_trust or "unknown", "Key unknown."))
+    if result.log_evidence == "witnessed":
+        words.append("Witnesses signed the log's root.")
     return " ".join([*words, "As stated:", sentence(result.provenance)])
 
 
 def _result(report: Report, outcome: Outcome, *, full: bool) -> VerifyResult:
     payload = report.payload or {}
-    verdicts = {name: asdict(verdict) for name, verdict in report.verdicts.items()}
-    if not full:
-        # A failure is told whole; for the others the code is enough.
-        for found in verdicts.values():
-            if found["verdict"] != "fail":
-                found.pop("message")
     return VerifyResult(
-        subject="receipt",
+        subject=RECEIPT,
         receipt_id=report.receipt_id,
         outcome=outcome,
-        verdicts=verdicts,
+        verdicts=shown_verdicts(report.verdicts, full=full),
         key_trust=report.key_trust,
         log_evidence=report.log_evidence,
-        checks=tuple(check for check in map(asdict, report.checks) if full or _differs(check)),
+        checks=shown_checks(report.checks, full=full),
         reasons={} if report.payload else {"provenance": "the receipt could not be read"},
         **{ours: _text(payload, theirs) for ours, theirs in _STATED.items()},
         synthetic=report.verdicts["signature"].reason == "simulation",
@@ -137,6 +164,20 @@ def _result(report: Report, outcome: Outcome, *, full: bool) -> VerifyResult:
         statement=dict(payload) if full and payload else None,
         provenance=_stated_provenance(payload),
     )
+
+
+def shown_verdicts(verdicts: Mapping[str, Verdict], *, full: bool) -> dict[str, dict[str, str | None]]:
+    """The verdicts as data. A failure is told whole; for the others the code is enough in brief."""
+    shown = {name: asdict(verdict) for name, verdict in verdicts.items()}
+    for found in () if full else shown.values():
+        if found["verdict"] != "fail":
+            found.pop("message")
+    return shown
+
+
+def shown_checks(checks: Sequence[Check], *, full: bool) -> tuple[dict[str, Any], ...]:
+    """The comparisons as data: in brief those whose two figures differ."""
+    return tuple(check for check in map(asdict, checks) if full or _differs(check))
 
 
 _STATED = {

@@ -29,7 +29,7 @@ from wattproof.methodology.zones import mixture, zone_average
 from wattproof.resources.receipts.schema import instant
 from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
 
-__all__ = ["judge_freshness", "judge_plausibility"]
+__all__ = ["judge_age", "judge_freshness", "judge_plausibility"]
 
 # But for rounding, and manufacture where the method counts it in, carbon over energy is the intensity used.
 _INTENSITY_TOLERANCE = 0.02
@@ -86,10 +86,15 @@ def judge_freshness(payload: Mapping[str, Any], now: float | None) -> Verdict:
     overstated = _reading_problem(accounting)
     if overstated is not None:
         return overstated
+    return judge_age(issued_at, now)
+
+
+def judge_age(issued_at: float, now: float | None) -> Verdict:
+    """Judge when something was issued, both in Unix time; `now` None: no clock was given."""
     if now is None:
         return unknown("no_clock", "No time was given to judge the age by.")
     if issued_at > now + _CLOCK_SKEW_S:
-        return failed("in_the_future", f"It was issued at {payload['issued_at']}, which is still to come.")
+        return failed("in_the_future", "It was issued at a time that is still to come.")
     age_s = max(0.0, now - issued_at)
     if age_s > _LONG_AGO_S:
         return unknown("long_ago", f"It was issued {age_s / 86_400:.0f} days ago, before the years of its data.")

@@ -11,7 +11,7 @@ A good signature says that a record was not changed, not that it is right; that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from wattproof.resources.receipts import jws as jws_format
 from wattproof.resources.receipts.arithmetic import judge_arithmetic
 from wattproof.resources.receipts.key_times import KeyTimes, judge_key_times
 from wattproof.resources.receipts.log_evidence import Evidence, LogGiven, judge_inclusion
+from wattproof.resources.receipts.operation import judge_operation, steps_of
 from wattproof.resources.receipts.payload import entry_hash, receipt_id
 from wattproof.resources.receipts.plausibility import judge_freshness, judge_plausibility
 from wattproof.resources.receipts.proof import InclusionProof
@@ -82,13 +83,14 @@ def verify_receipt(
     inclusion: InclusionProof | None = None,
     log: LogGiven = _NOTHING_GIVEN,
     limits: Mapping[str, KeyTimes] = _NO_LIMITS,
+    steps: Sequence[str] = (),
     trust: Literal["local", "given"] = "local",
 ) -> Report:
     """Judge the receipt `jws` with the public `keys` (32 bytes by kid). Never raises for a bad receipt.
 
     `now` is Unix time; without it the age is not judged. `log` is what the auditor holds of the log beside an inclusion
-    proof; `limits` says when each key may sign, by kid; `trust` says where `keys` came from. Keys are never taken from
-    the receipt.
+    proof; `limits` says when each key may sign, by kid; `steps` are the receipts of the steps of an operation; `trust`
+    says where `keys` came from. Keys are never taken from the receipt.
     """
     try:
         parsed = jws_format.parse(jws)
@@ -103,7 +105,7 @@ def verify_receipt(
         found["arithmetic"] = payload_problem
         found["plausibility"] = found["freshness"] = unknown("not_read", "The payload does not say what it should.")
     else:
-        found["arithmetic"] = judge_arithmetic(parsed.payload, checks)
+        found["arithmetic"] = _judge_figures(parsed.payload, steps, checks)
         found["plausibility"] = judge_plausibility(parsed.payload, checks)
         found["freshness"] = judge_freshness(parsed.payload, now)
     return Report(
@@ -139,6 +141,14 @@ def _judge_signature(
     limit = limits.get(parsed.kid)
     problem = None if limit is None else judge_key_times(limit, parsed.payload, seen_at)
     return problem or passed(f"Signed by the key {parsed.kid}.")
+
+
+def _judge_figures(payload: Mapping[str, Any], steps: Sequence[str], checks: list[Check]) -> Verdict:
+    """An operation is added up from its steps; everything else is computed from its own operands."""
+    stated = steps_of(payload)
+    if stated is None:
+        return judge_arithmetic(payload, checks)
+    return judge_operation(payload, stated, steps, checks)
 
 
 def _judge_payload(payload: Mapping[str, Any]) -> Verdict | None:
