@@ -19,7 +19,7 @@ from wattproof.resources.ledger.rollups import hours_from
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, SUMS, select_sums
 from wattproof.resources.ledger.times import Span, bucket, check_instant, spans
 
-__all__ = ["GROUPS", "summarize"]
+__all__ = ["GROUPS", "summarize", "total_of_operations"]
 
 # What `group_by` accepts -> the column of the dimension.
 GROUPS = {
@@ -79,13 +79,27 @@ def summarize(connection: sqlite3.Connection, query: SummaryQuery) -> Summary:
     )
 
 
+def total_of_operations(connection: sqlite3.Connection, log_id: str, operation_ids: Sequence[str]) -> SummaryRow:
+    """Totals of everything in these operations together, from their rollups."""
+    sources = [_rolled("operation_rollup", "operation_id", log_id, each) for each in operation_ids]
+    parts = _gathered(connection, sources, None)
+    return _row(None, parts, _signatures(connection, {part.dimension["signature_id"] for part in parts}))
+
+
 def _largest_first(row: SummaryRow) -> tuple[float, str]:
     return (-row.energy_wh[0] if row.energy_wh else 0.0, row.key or "")
 
 
 def _parts(connection: sqlite3.Connection, query: SummaryQuery, since: datetime, until: datetime) -> list[_Part]:
+    return _gathered(connection, _sources(connection, query, since, until), query.method)
+
+
+def _gathered(
+    connection: sqlite3.Connection, sources: Iterable[tuple[str, tuple[Any, ...]]], method: str | None
+) -> list[_Part]:
+    """The sums by dimension over all `sources`, of one method where it is named."""
     sums_by_dim: dict[int, list[float]] = {}
-    for sql, values in _sources(connection, query, since, until):
+    for sql, values in sources:
         for dim, *sums in connection.execute(sql, values):
             held = sums_by_dim.get(dim)
             sums_by_dim[dim] = sums if held is None else [a + b for a, b in zip(held, sums, strict=True)]
@@ -93,7 +107,7 @@ def _parts(connection: sqlite3.Connection, query: SummaryQuery, since: datetime,
     for dim, sums in sorted(sums_by_dim.items()):
         row = connection.execute(_DIMENSION, (dim,)).fetchone()
         dimension: dict[str, Any] = dict(zip(DIMENSION_COLUMNS, row, strict=True))
-        if query.method is None or dimension["method_id"] == query.method:
+        if method is None or dimension["method_id"] == method:
             parts.append(_Part(dimension, dict(zip(SUMS, sums, strict=True))))
     return parts
 
