@@ -169,6 +169,7 @@ def serving() -> Generator[FakeProvider]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 256
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:

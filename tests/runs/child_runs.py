@@ -1,14 +1,15 @@
 """Processes of runs, to be killed at any moment: `child_runs.py HOME BASE_URL`.
 
-Everything is imported once. Each line of stdin, `FIRST COUNT SKEW_S`, forks a process that runs the requests
-rFIRST … in tasks of their own, on a clock that is ahead by SKEW_S. To stdout go `pid N`; from the process, the request
-id and the receipt id of each run once it has settled, or the name of its error; and `ended` when it is gone.
+Everything is imported once. A line of stdin, `FIRST COUNT SKEW_S`, forks a process that runs the requests rFIRST … in
+tasks of their own, on a clock that is ahead by SKEW_S; the line after it, `kill` or `wait`, says how it ends. To stdout
+go the request id and the receipt id of each run once it has settled, or its error; `ended` when the process is gone.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 import time
 from contextlib import aclosing
@@ -73,7 +74,7 @@ async def run_all(home: str, base_url: str, first: int, count: int, skew_s: floa
 
 
 def main(home: str, base_url: str) -> None:
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         first, count, skew_s = line.split()
         pid = os.fork()
         if pid == 0:
@@ -81,7 +82,8 @@ def main(home: str, base_url: str) -> None:
                 anyio.run(run_all, home, base_url, int(first), int(count), float(skew_s))
             finally:
                 os._exit(0)
-        say("pid", pid)
+        if sys.stdin.readline().strip() == "kill":
+            os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         say("ended")
 

@@ -332,3 +332,24 @@ async def test_an_absurd_usage_is_replaced_by_our_count_instead_of_losing_the_en
     assert run.settled.draft.usage_source == "local_count"
     assert run.settled.draft.usage == Usage(8, 8)
     await bench.sound()
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+async def test_two_hundred_streams_at_once_all_settle(bench: Bench) -> None:
+    bench.provider.script("slow_body")
+    bench.provider.slow_s = 0.5
+    runs: list[RunSettled] = []
+
+    async def one(number: int) -> None:
+        runs.append(await bench.run(bench.request(f"r{number}", deadline_s=60.0)))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(200):
+            tasks.start_soon(one, number)
+    assert {run.answer for run in runs} == {"The capital of France is Paris."}
+    assert len({run.settled.receipt_id for run in runs}) == 200
+    assert {run.settled.draft.attempts for run in runs} == {1}
+    assert await bench.entry_count() == 200
+    await bench.sound()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ ROUNDS = 100
 FRESH = 6
 # Each process runs on a clock so far ahead that the leases of the one before have ended.
 SKEW_S = 200.0
-LONGEST_LIFE_S = 0.09
+LONGEST_DELAY_S = 0.01
 
 
 class Processes:
@@ -37,18 +36,29 @@ class Processes:
         self._child = child
         self.acknowledged: dict[str, str] = {}
 
-    def start(self, first: int, count: int, skew_s: float) -> int:
-        assert self._child.stdin is not None
-        self._child.stdin.write(f"{first} {count} {skew_s}\n")
-        self._child.stdin.flush()
-        word, pid = self._line().split()
-        assert word == "pid"
-        return int(pid)
+    def start(self, first: int, count: int, skew_s: float) -> None:
+        self._say(f"{first} {count} {skew_s}")
 
-    def read_to_the_end(self) -> None:
-        while (line := self._line()) != "ended":
+    def kill(self) -> None:
+        self._say("kill")
+        self.read()
+
+    def wait(self) -> None:
+        self._say("wait")
+        self.read()
+
+    def read(self, most: int | None = None) -> None:
+        """Read what the process acknowledges: `most` runs (None: until it is gone)."""
+        taken = 0
+        while taken != most and (line := self._line()) != "ended":
             request_id, receipt_id = line.split()
             assert self.acknowledged.setdefault(request_id, receipt_id) == receipt_id, "one request, one receipt"
+            taken += 1
+
+    def _say(self, line: str) -> None:
+        assert self._child.stdin is not None
+        self._child.stdin.write(line + "\n")
+        self._child.stdin.flush()
 
     def _line(self) -> str:
         assert self._child.stdout is not None
@@ -105,10 +115,10 @@ async def test_a_hundred_kills_at_random_leave_every_try_settled_or_abandoned_on
         for number in range(ROUNDS):
             # The requests of the round before come again: replayed where they were settled, else tried again.
             first = max(0, (number - 1) * FRESH)
-            pid = forked.start(first, 2 * FRESH, number * SKEW_S)
-            time.sleep(chance.uniform(0.0, LONGEST_LIFE_S))
-            os.kill(pid, signal.SIGKILL)
-            forked.read_to_the_end()
+            forked.start(first, 2 * FRESH, number * SKEW_S)
+            forked.read(chance.randrange(2 * FRESH))
+            time.sleep(chance.uniform(0.0, LONGEST_DELAY_S))
+            forked.kill()
         killed = dict(forked.acknowledged)
         ids = [f"r{number}" for number in range((ROUNDS + 1) * FRESH)]
         async with open_later(home, ROUNDS) as ledger:
@@ -119,7 +129,7 @@ async def test_a_hundred_kills_at_random_leave_every_try_settled_or_abandoned_on
             assert unsettled > 0, "no process was killed in the middle of anything"
         # Whoever asks again later gets every one of them settled.
         forked.start(0, len(ids), (ROUNDS + 1) * SKEW_S)
-        forked.read_to_the_end()
+        forked.wait()
     assert len(forked.acknowledged) == len(ids)
     async with open_later(home, ROUNDS + 1) as ledger:
         assert await require_each_settled_once(ledger, forked.acknowledged, ids) == 0
