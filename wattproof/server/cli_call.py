@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from wattproof.tools.deps import Deps
     from wattproof.tools.result import Arguments, Result
 
-__all__ = ["arguments", "call", "print_result", "read_receipt", "read_text"]
+__all__ = ["Beside", "arguments", "call", "print_result", "read_receipt", "read_text"]
 
 _MAX_FILE_BYTES = 1 << 20
 _REPEATED = ("zones", "exclude_zones", "providers", "exclude_providers", "tags", "methods")
@@ -85,21 +86,45 @@ def read_text(given: str | None) -> str | None:
     return sys.stdin.read() if given == "-" else given
 
 
-def read_receipt(given: str, jwks: Path | None, proof: Path | None) -> str | dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Files that are given beside a receipt, and keys of its log: a vkey each, or a file of them."""
+
+    jwks: Path | None = None
+    proof: Path | None = None
+    tlog_proof: Path | None = None
+    vkeys: Sequence[str] = ()
+    old_checkpoint: Path | None = None
+    consistency: Path | None = None
+
+
+def read_receipt(given: str, beside: Beside | None = None) -> str | dict[str, Any]:
     """What `verify_receipt` takes: files are read here, because a tool never takes a path.
 
     Raises:
         InvalidInput: a file cannot be read.
     """
     text = _receipt_text(given)
-    if jwks is None and proof is None:
+    read = dict(_members(beside or Beside()))
+    if not read:
         return text
-    bundle: dict[str, Any] = _json_object("RECEIPT", text) if text.startswith("{") else {"jws": text}
-    if jwks is not None:
-        bundle["jwks"] = _json_object("--jwks", _read("--jwks", jwks))
-    if proof is not None:
-        bundle["inclusion"] = _json_object("--proof", _read("--proof", proof))
-    return bundle
+    if text.startswith("{"):
+        return {**_json_object("RECEIPT", text), **read}
+    return {"receipt_id" if text.startswith("r_") else "jws": text, **read}
+
+
+def _members(beside: Beside) -> Iterator[tuple[str, Any]]:
+    for name, path in (("jwks", beside.jwks), ("inclusion", beside.proof)):
+        option = "--proof" if name == "inclusion" else f"--{name}"
+        if path is not None:
+            yield name, _json_object(option, _read(option, path))
+    for name in ("tlog_proof", "old_checkpoint", "consistency"):
+        path = getattr(beside, name)
+        if path is not None:
+            yield name, _read(f"--{name.replace('_', '-')}", path)
+    if beside.vkeys:
+        # A vkey has two plus signs, and no sane file name has.
+        yield "vkey", [key if key.count("+") >= 2 else _read("--vkey", Path(key)) for key in beside.vkeys]
 
 
 def _receipt_text(given: str) -> str:

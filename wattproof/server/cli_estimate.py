@@ -126,7 +126,7 @@ def reproduce(
     """Write one Python file that computes a receipt's figures again, with the standard library alone."""
     from wattproof.tools.reproduce import reproduce as reproduce_receipt
 
-    text = call(reproduce_receipt, read_receipt(receipt, None, None))
+    text = call(reproduce_receipt, read_receipt(receipt))
     if output is None:
         print_text(text.rstrip())
         return
@@ -156,7 +156,7 @@ def _method_or_receipt(subject: str) -> str | dict[str, Any]:
     """A method id has a slash, as a path has; it is a path if there is such a file."""
     if "@" in subject or not Path(subject[:255]).is_file():
         return subject
-    return read_receipt(subject, None, None)
+    return read_receipt(subject)
 
 
 def _format(plot: str | None) -> ImageFormat:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wattproof.server.cli_call import arguments, call, print_result, read_receipt
+from wattproof.server.cli_call import Beside, arguments, call, print_result, read_receipt
 from wattproof.server.cli_output import print_json, print_text
 
 __all__ = ["methods_list", "methods_show", "receipt", "summary", "verify"]
@@ -76,17 +76,31 @@ def verify(
         Path | None, typer.Option(help="The issuer's public keys; without it, this installation's.")
     ] = None,
     proof: Annotated[Path | None, typer.Option(help="Inclusion proof (JSON) that came with the receipt.")] = None,
+    tlog_proof: Annotated[Path | None, typer.Option(help="tlog-proof of the receipt, with its checkpoint.")] = None,
+    vkey: Annotated[
+        list[str] | None, typer.Option(help="Key of the log or of a witness, or a file of them; several times.")
+    ] = None,
+    old_checkpoint: Annotated[Path | None, typer.Option(help="An older checkpoint of the log that you kept.")] = None,
+    consistency: Annotated[Path | None, typer.Option(help="Proof that the log only grew since then.")] = None,
     full: Full = False,
     as_json: Json = False,
 ) -> None:
-    """Check signature, inclusion, arithmetic, plausibility and age of a receipt, each apart.
+    """Check signature, inclusion, arithmetic, plausibility and age of a receipt or a vendor's block, each apart.
 
     Exits 0 only when signature and arithmetic pass and nothing fails, 1 when something fails, 3 when it is not
     established (the key or the method is unknown here).
     """
     from wattproof.tools.verify_receipt import VerifyArgs, brief, verify_receipt
 
-    given = arguments(VerifyArgs, receipt=read_receipt(receipt, jwks, proof), detail="full" if full else None)
+    beside = Beside(
+        jwks=jwks,
+        proof=proof,
+        tlog_proof=tlog_proof,
+        vkeys=vkey or (),
+        old_checkpoint=old_checkpoint,
+        consistency=consistency,
+    )
+    given = arguments(VerifyArgs, receipt=read_receipt(receipt, beside), detail="full" if full else None)
     result = call(verify_receipt, given)
     print_result(result, brief, as_json)
     code = {"established": 0, "failed": 1, "not_established": 3}[result.outcome]
