@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wattproof.resources.ledger.append import Transaction
     from wattproof.resources.ledger.writer import Writer
 
-__all__ = ["BudgetBook", "BudgetDraft", "check_budget", "count_again", "set_budget"]
+__all__ = ["BudgetBook", "BudgetDraft", "check_budget", "count_again", "headrooms", "set_budget"]
 
 _LARGEST = 2**53 - 1
 _MAX_WHO = 200
@@ -136,7 +136,7 @@ class BudgetBook:
         self, log_id: str, operation_id: str | None = None, tags: Sequence[str] = ()
     ) -> tuple[Headroom, ...]:
         """What is left now of every budget that a run in this operation with these tags falls under."""
-        return await self._read(_left, log_id, operation_id, tuple(tags), self._clock())
+        return await self._read(headrooms, log_id, operation_id, tuple(tags), self._clock())
 
     async def decisions(self, log_id: str, limit: int = 50) -> tuple[BudgetDecision, ...]:
         """The last decisions about budgets of a log, newest first."""
@@ -265,9 +265,10 @@ def _all(connection: sqlite3.Connection, log_id: str, now_s: float) -> tuple[Hea
     return _now(connection, [budget_of(row) for row in rows], now_s)
 
 
-def _left(
+def headrooms(
     connection: sqlite3.Connection, log_id: str, operation_id: str | None, tags: Sequence[str], now_s: float
 ) -> tuple[Headroom, ...]:
+    """What is left at `now_s` of every budget that something in this operation with these tags falls under."""
     return _now(connection, applicable(connection, log_id, operation_id, tags), now_s)
 
 

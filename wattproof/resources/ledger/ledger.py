@@ -40,8 +40,10 @@ from wattproof.resources.receipts.statement import Statement
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger.batches import Appended, Batch
+    from wattproof.resources.ledger.budget_book import BudgetBook
     from wattproof.resources.ledger.keyring import Keyring
     from wattproof.resources.ledger.log import TransparencyLog
+    from wattproof.resources.ledger.operation_book import OperationBook
 
 __all__ = ["Ledger"]
 
@@ -90,6 +92,20 @@ class Ledger:
 
         return TransparencyLog(writer=self._writer, readers=self._readers, keyring=self.keyring, typ=self._typ)
 
+    @cached_property
+    def budgets(self) -> BudgetBook:
+        """What may be spent, and what is left of it."""
+        from wattproof.resources.ledger.budget_book import BudgetBook
+
+        return BudgetBook(self._writer, self._read, self._clock)
+
+    @cached_property
+    def operations(self) -> OperationBook:
+        """Many steps under one name, with one receipt over them."""
+        from wattproof.resources.ledger.operation_book import OperationBook
+
+        return OperationBook(self._writer, self._read, self._clock, self._sign, simulation=self._simulation)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -102,10 +118,13 @@ class Ledger:
         """Record a try before anything is spent on it; durable on return.
 
         A request that has an entry already is a Replay. Open tries of this log whose lease ran out become abandoned.
+        What the try reserves counts in every budget that it falls under, until it is settled or its lease runs out.
 
         Raises:
             RequestConflict: the request_id was used with another body.
             RequestInFlight: a try of the same request is running.
+            BudgetExceeded: a budget does not allow what it may spend.
+            OperationClosed: its operation takes no more steps.
         """
         check_name("log_id", draft.log_id)
         check_name("request_id", draft.request_id)

@@ -23,14 +23,27 @@ from wattproof.resources.ledger.times import check_instant, rfc3339
 if TYPE_CHECKING:
     from wattproof.resources.receipts.statement import Statement
 
-__all__ = ["IDLE_S", "MAX_STEPS_AT_ONCE", "RecordedStep", "StepDraft", "begin", "end", "record", "require_open"]
+__all__ = [
+    "FIND",
+    "IDLE_S",
+    "MAX_STEPS_AT_ONCE",
+    "RecordedStep",
+    "StepDraft",
+    "begin",
+    "end",
+    "is_left",
+    "record",
+    "require_endable",
+    "require_open",
+    "steps_sql",
+]
 
 IDLE_S = 7 * 86_400
 """An operation that nothing was added to for this long counts as left: it takes no more steps, but can end."""
 
 MAX_STEPS_AT_ONCE = 100
 
-_FIND = "SELECT parent_id, opened_at, ended_at, ended_seq FROM operation WHERE log_id = ? AND operation_id = ?"
+FIND = "SELECT parent_id, opened_at, ended_at, ended_seq FROM operation WHERE log_id = ? AND operation_id = ?"
 _OPEN = "INSERT INTO operation (log_id, operation_id, parent_id, opened_at) VALUES (?, ?, ?, ?)"
 
 
@@ -63,7 +76,7 @@ def require_open(transaction: Transaction, log_id: str, operation_id: str) -> No
     Raises:
         OperationClosed: it ended, or nothing was added to it for IDLE_S.
     """
-    row = transaction.connection.execute(_FIND, (log_id, operation_id)).fetchone()
+    row = transaction.connection.execute(FIND, (log_id, operation_id)).fetchone()
     if row is None:
         return
     _, opened_at, ended_at, ended_seq = row
@@ -106,7 +119,7 @@ def begin(
     """
     connection = transaction.connection
     require_open(transaction, log_id, operation_id)
-    row = connection.execute(_FIND, (log_id, operation_id)).fetchone()
+    row = connection.execute(FIND, (log_id, operation_id)).fetchone()
     if row is not None and row[0] != parent_id:
         theirs = "no parent" if row[0] is None else f"parent {row[0]!r}"
         raise RequestConflict(f"Operation {operation_id!r} is open with {theirs}. Use another operation_id.")
@@ -143,7 +156,7 @@ def record(
     known = [_known(connection, log_id, operation_id, step) for step in steps]
     if None in known:
         require_open(transaction, log_id, operation_id)
-        if connection.execute(_FIND, (log_id, operation_id)).fetchone() is None:
+        if connection.execute(FIND, (log_id, operation_id)).fetchone() is None:
             connection.execute(_OPEN, (log_id, operation_id, None, transaction.now))
     return tuple(
         RecordedStep(step.step_id, held, is_new=False)
@@ -168,9 +181,9 @@ def end(
         RequestInFlight: a run in it, or an operation below it, is open.
     """
     connection, log_id, operation_id = transaction.connection, draft.log_id, draft.operation_id or ""
+    require_endable(connection, log_id, operation_id, transaction.now_s)
     ids = family(connection, log_id, operation_id)
-    require_endable(connection, log_id, operation_id, ids, transaction.now_s)
-    if [seq for (seq,) in connection.execute(*steps_sql("seq", log_id, ids))] != list(seqs):
+    if [seq for (seq,) in connection.execute(*steps_sql("e.seq", log_id, ids))] != list(seqs):
         return None
     settled = append(transaction, draft, lambda issued_at: sign(statement, issued_at), None)
     connection.execute(
@@ -180,21 +193,20 @@ def end(
     return settled
 
 
-def require_endable(
-    connection: sqlite3.Connection, log_id: str, operation_id: str, ids: Sequence[str], now_s: float
-) -> None:
-    """Refuse to end what nobody began, what ended, and what still runs; `ids` are it and the operations below it.
+def require_endable(connection: sqlite3.Connection, log_id: str, operation_id: str, now_s: float) -> None:
+    """Refuse to end what nobody began, what ended, and what still runs, in it or below it.
 
     Raises:
         OperationClosed, InvalidInput, RequestInFlight: as `end` does.
     """
-    row = connection.execute(_FIND, (log_id, operation_id)).fetchone()
+    row = connection.execute(FIND, (log_id, operation_id)).fetchone()
     if row is None:
         fix = "begin it, or record steps into it, then end it"
         raise InvalidInput("operation_id", f"{operation_id[:80]!r} was never begun", fix)
     if row[2] is not None:
         name = _receipt_id(connection, log_id, row[3])
         raise OperationClosed(f"Operation {operation_id!r} ended at {row[2]}; its receipt is {name}.")
+    ids = family(connection, log_id, operation_id)
     places = ", ".join("?" * len(ids))
     below = connection.execute(
         f"SELECT operation_id FROM operation WHERE log_id = ? AND operation_id IN ({places}) AND operation_id <> ? "  # noqa: S608
@@ -218,8 +230,8 @@ def require_endable(
 def steps_sql(columns: str, log_id: str, ids: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
     """SELECT of the steps of these operations in the order of the log, and its values. A receipt over steps is none."""
     places = ", ".join("?" * len(ids))
-    sql = f"SELECT {columns} FROM entry e WHERE log_id = ? AND operation_id IN ({places}) AND kind <> 'operation' ORDER BY seq"  # noqa: S608, E501
-    return sql, (log_id, *ids)
+    sql = f"SELECT {columns} FROM entry e WHERE e.log_id = ? AND e.operation_id IN ({places}) AND e.kind <> 'operation'"  # noqa: S608
+    return f"{sql} ORDER BY e.seq", (log_id, *ids)
 
 
 def _append(
@@ -265,7 +277,7 @@ def _check_parent(transaction: Transaction, log_id: str, operation_id: str, pare
         )
     if len(above) >= MAX_DEPTH:
         raise InvalidInput("parent_id", f"{parent_id[:80]!r} is {len(above)} levels deep", "begin it further up")
-    if connection.execute(_FIND, (log_id, parent_id)).fetchone() is None:
+    if connection.execute(FIND, (log_id, parent_id)).fetchone() is None:
         connection.execute(_OPEN, (log_id, parent_id, None, transaction.now))
 
 
