@@ -108,11 +108,9 @@ class Tree:
         if not whole:
             gone = set(range(first, first + TILE_WIDTH)) - set(self._seqs)
             yield self._finding(f"tile 0/{self._block}", f"holds the leaves of {_ranges(sorted(gone))}, which are gone")
-        elif root != self._roots[self._block]:
-            yield self._finding(f"tile 0/{self._block}", f"root is {root.hex()}; its leaves give {self._root_hex()}")
-
-    def _root_hex(self) -> str:
-        return self._roots[self._block].hex()
+        own = tree_root(hashes) if wrong or not whole else self._roots[self._block]
+        if root != own:
+            yield self._finding(f"tile 0/{self._block}", f"root is {root.hex()}; its leaves give {own.hex()}")
 
     def _upper_tiles(self) -> Iterator[Finding]:
         expected: set[tuple[int, int]] = {(0, index) for index in self._roots}
