@@ -21,7 +21,7 @@ from wattproof.resources.ledger.tiling import add_tiles
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 
-__all__ = ["PayloadBuilder", "Remembered", "Signed", "Transaction", "append", "find_request"]
+__all__ = ["Log", "PayloadBuilder", "Remembered", "Signed", "Transaction", "append", "find_request"]
 
 PayloadBuilder = Callable[[str], Mapping[str, Any]]
 """`issued_at` (RFC 3339 UTC) -> the payload to sign. May be called again if a group commit is repeated."""
@@ -44,7 +44,7 @@ _STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
 
 
 @dataclass(slots=True)
-class _Log:
+class Log:
     """A log within one transaction: its frontier before, the leaves that came since, and their tags as (seq, tag)."""
 
     frontier: Frontier
@@ -92,15 +92,15 @@ class Transaction:
         self.now_s = now_s
         self.now = rfc3339(now_s)
         self._remembered = remembered
-        self._logs: dict[str, _Log] = {}
+        self._logs: dict[str, Log] = {}
 
-    def log(self, log_id: str) -> _Log:
+    def log(self, log_id: str) -> Log:
         """The log's head; an empty log is begun."""
         known = self._logs.get(log_id)
         if known is not None:
             return known
         frontier = self._remembered.frontiers.get(log_id)
-        self._logs[log_id] = begun = _Log(self._stored_frontier(log_id) if frontier is None else frontier)
+        self._logs[log_id] = begun = Log(self._stored_frontier(log_id) if frontier is None else frontier)
         return begun
 
     def _stored_frontier(self, log_id: str) -> Frontier:
