@@ -21,7 +21,17 @@ from wattproof.resources.ledger.tiling import add_tiles
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 
-__all__ = ["Log", "PayloadBuilder", "Remembered", "Signed", "Transaction", "append", "find_request"]
+__all__ = [
+    "STATE_AFTER",
+    "Log",
+    "PayloadBuilder",
+    "Remembered",
+    "Signed",
+    "Transaction",
+    "append",
+    "find_request",
+    "next_place",
+]
 
 PayloadBuilder = Callable[[str], Mapping[str, Any]]
 """`issued_at` (RFC 3339 UTC) -> the payload to sign. May be called again if a group commit is repeated."""
@@ -36,11 +46,12 @@ class Signed(NamedTuple):
 
 
 _GROW = "UPDATE head SET size = ?, frontier = ?, updated_at = ? WHERE log_id = ?"
-_STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
+STATE_AFTER: Mapping[EntryStatus, AttemptState] = {
     "completed": "settled",
     "failed": "failed",
     "cancelled": "cancelled",
 }
+"""How the try ends that led to an entry."""
 
 
 @dataclass(slots=True)
@@ -142,11 +153,25 @@ def append(
     if settled is not None:
         return settled
     signed = sign(transaction.now)
-    entry = entry_hash(signed.jws)
     log = transaction.log(draft.log_id)
+    place = next_place(transaction, draft, signed)
+    _insert(transaction.connection, draft, place, signed.jws)
+    _close_attempt(transaction, draft, attempt_no)
+    left = budgets.settle(transaction, draft, place.seq)
+    log.in_operations = log.in_operations or draft.operation_id is not None
+    log.tagged.extend((place.seq, tag) for tag in draft.tags)
+    log.leaves.append(leaf_hash(place.entry_hash))
+    return Settled(
+        draft.log_id, place.seq, place.receipt_id, signed.jws, place.entry_hash, transaction.now, draft, left
+    )
+
+
+def next_place(transaction: Transaction, draft: EntryDraft, signed: Signed) -> Place:
+    """What the next place in its log gives an entry with this receipt."""
+    entry = entry_hash(signed.jws)
     signature_id = transaction.interning.signature(draft)
-    place = Place(
-        seq=log.next_seq,
+    return Place(
+        seq=transaction.log(draft.log_id).next_seq,
         recorded_at=transaction.now,
         period=draft.occurred_at[:7],
         method_sha256=signed.method_sha256,
@@ -156,13 +181,6 @@ def append(
         receipt_id=receipt_id(entry),
         entry_hash=entry,
     )
-    _insert(transaction.connection, draft, place, signed.jws)
-    _close_attempt(transaction, draft, attempt_no)
-    left = budgets.settle(transaction, draft, place.seq)
-    log.in_operations = log.in_operations or draft.operation_id is not None
-    log.tagged.extend((place.seq, tag) for tag in draft.tags)
-    log.leaves.append(leaf_hash(entry))
-    return Settled(draft.log_id, place.seq, place.receipt_id, signed.jws, entry, transaction.now, draft, left)
 
 
 def find_request(connection: sqlite3.Connection, log_id: str, request_id: str) -> Settled | None:
@@ -218,7 +236,7 @@ def _ended(transaction: Transaction, draft: EntryDraft, attempt_no: int | None) 
         "SELECT state FROM attempt WHERE log_id = ? AND request_id = ? AND attempt_no = ?",
         (draft.log_id, draft.request_id, attempt_no),
     ).fetchone()
-    return row is not None and row[0] == _STATE_AFTER[draft.status]
+    return row is not None and row[0] == STATE_AFTER[draft.status]
 
 
 def _insert(connection: sqlite3.Connection, draft: EntryDraft, place: Place, jws: str) -> None:
@@ -251,5 +269,5 @@ def _close_attempt(transaction: Transaction, draft: EntryDraft, attempt_no: int 
     whole = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens)
     others = transaction.connection.execute(_OTHERS, key).fetchone()
     own = [max(0, all_of - rest) for all_of, rest in zip(whole, others, strict=True)]
-    values = (_STATE_AFTER[draft.status], draft.finish_reason, transaction.now, *own, *key)
+    values = (STATE_AFTER[draft.status], draft.finish_reason, transaction.now, *own, *key)
     transaction.connection.execute(_CLOSE, values)
