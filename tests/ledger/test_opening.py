@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wattproof.methodology.errors import KeyUnusable, LedgerUnusable
-from wattproof.resources.ledger import Ledger
+from wattproof.resources.ledger import Ledger, SummaryQuery
 from wattproof.resources.receipts import Issuer
 
 if TYPE_CHECKING:
@@ -232,6 +232,31 @@ async def test_a_home_of_an_earlier_start_needs_no_migration_tool(
     await open_home().aclose()
     monkeypatch.setitem(sys.modules, "sqlite_utils", None)
     await open_home().aclose()
+
+
+async def test_a_home_with_fewer_sums_gets_them_from_its_entries(
+    open_home: Callable[..., Ledger], drafts: Drafts, home: Path
+) -> None:
+    async with open_home() as ledger:
+        for number in range(3):
+            await drafts.settle(ledger, f"r{number}", kind="imported", operation_id="op", tags=("a",))
+        before = await ledger.summary(SummaryQuery("local"))
+    for table in ("rollup", "operation_rollup", "tag_rollup"):
+        for column in ("imported_count", "water_nl_low"):
+            _execute(home, f"ALTER TABLE {table} DROP COLUMN {column}")
+    for statement in (
+        "DROP TABLE closed_period",
+        "DROP TABLE restatement",
+        "DROP INDEX entry_adjustment",
+        "DROP INDEX entry_adjusts",
+        "DELETE FROM _sqlite_migrations WHERE name >= '0005'",
+        "PRAGMA user_version = 4",
+    ):
+        _execute(home, statement)
+    async with open_home() as ledger:
+        assert await ledger.summary(SummaryQuery("local")) == before
+        assert (await ledger.summary(SummaryQuery("local", tag="a"))).total.request_count == 3
+        assert (await ledger.fsck()).findings == ()
 
 
 def _execute(home: Path, sql: str) -> None:

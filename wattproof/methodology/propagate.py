@@ -139,7 +139,9 @@ def combine(terms: Sequence[Term]) -> Quantity:
 def total(rows: Iterable[Row | tuple[Sequence[float], Sequence[Loadings], float]]) -> Quantity:
     """Median and 90 % interval of a total over many requests, from sums of means.
 
-    Shared factors do not average out: a thousand identical requests have the relative width of one.
+    Shared factors do not average out: a thousand identical requests have the relative width of one. Means of
+    corrections may be negative. A total below 0 is the mirror image of one above. Where corrections leave less than one
+    standard deviation, the total may lie on either side of 0, and is a normal.
     """
     mean_by_loadings: dict[Loadings, float] = {}
     own_variance = 0.0
@@ -147,8 +149,20 @@ def total(rows: Iterable[Row | tuple[Sequence[float], Sequence[Loadings], float]
         own_variance += row_variance
         for term_mean, term_loadings in zip(means, loadings, strict=True):
             mean_by_loadings[term_loadings] = mean_by_loadings.get(term_loadings, 0.0) + term_mean
-    covariances = _covariances(tuple(mean_by_loadings))
-    return _matched(tuple(mean_by_loadings.values()), covariances, own_variance).quantity()
+    means, covariances = tuple(mean_by_loadings.values()), tuple(_covariances(tuple(mean_by_loadings)))
+    whole = sum(means)
+    if any(part < 0 for part in means):
+        variance = max(0.0, _variance(means, covariances, own_variance))
+        if variance > whole * whole:
+            spread = Z90 * math.sqrt(variance)
+            return Quantity(whole, whole - spread, whole + spread)
+    low, median, high = sorted(_ends(_matched(means, covariances, own_variance)))
+    return Quantity(median, low, high)
+
+
+def _ends(matched: LogNormal) -> tuple[float, float, float]:
+    spread = math.exp(Z90 * matched.sigma_ln)
+    return matched.median / spread, matched.median, matched.median * spread
 
 
 def scoped(terms: Sequence[Term], scopes: Mapping[str, str], values: Mapping[str, str]) -> tuple[Term, ...]:
@@ -197,6 +211,13 @@ def _matched(
     total_mean = sum(means)
     if total_mean == 0.0:
         return LogNormal(0.0, 0.0)
-    variance = own_variance + sum([means[k] * means[i] * covariance for k, i, covariance in relative_covariances])
-    s2 = math.log1p(variance / (total_mean * total_mean))
+    variance = _variance(means, relative_covariances, own_variance)
+    # Where parts are taken away, rounding can leave less than nothing.
+    s2 = math.log1p(max(0.0, variance) / (total_mean * total_mean))
     return LogNormal(total_mean * math.exp(-0.5 * s2), math.sqrt(s2))
+
+
+def _variance(
+    means: Sequence[float], relative_covariances: Iterable[tuple[int, int, float]], own_variance: float
+) -> float:
+    return own_variance + sum([means[k] * means[i] * covariance for k, i, covariance in relative_covariances])

@@ -24,6 +24,7 @@ __all__ = [
     "Term",
     "Tier",
     "Usage",
+    "UsageChange",
     "UsageSource",
     "Workload",
 ]
@@ -87,6 +88,31 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChange(Usage):
+    """By how much the token counts of a request changed: later less earlier, so each may be negative.
+
+    Raises:
+        InvalidInput: a count is no integer from -1e12 to 1e12.
+    """
+
+    def __post_init__(self) -> None:
+        for name in ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens"):
+            count: object = getattr(self, name)
+            if type(count) is not int or abs(count) > MAX_TOKENS:
+                raise InvalidInput(name, f"is {count!r}", "give an integer from -1e12 to 1e12")
+
+    @classmethod
+    def between(cls, earlier: Usage, later: Usage) -> UsageChange:
+        """What has to be added to `earlier` to give `later`."""
+        return cls(
+            later.input_tokens - earlier.input_tokens,
+            later.output_tokens - earlier.output_tokens,
+            later.cached_input_tokens - earlier.cached_input_tokens,
+            later.reasoning_tokens - earlier.reasoning_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.ledger.sums import LEVELS, upsert_sums
+from wattproof.resources.ledger.sums import LEVELS, ROLLUPS, SUMS, rollup_table, select_sums, upsert_sums
 from wattproof.resources.ledger.times import bucket, check_instant
 
-__all__ = ["HOURS_KEPT", "MAX_ROLLED_TAGS", "Rollups", "bucket_keys", "hours_from"]
+__all__ = ["HOURS_KEPT", "MAX_ROLLED_TAGS", "Rollups", "bucket_keys", "hours_from", "rebuild"]
 
 HOURS_KEPT = timedelta(days=60)
 MAX_ROLLED_TAGS = 1000
@@ -27,6 +27,30 @@ def hours_from(connection: sqlite3.Connection) -> str:
     """The first hour that has hourly rollups; hours before it are summed from entries."""
     row = connection.execute("SELECT value FROM meta WHERE name = 'hours_from'").fetchone()
     return "" if row is None else row[0]
+
+
+def rebuild(connection: sqlite3.Connection) -> None:
+    """Make every rollup again from the entries, with the columns that rollups have now; within a transaction.
+
+    The hours that were dropped stay dropped, and the tags that have rollups stay those.
+    """
+    tags = connection.execute("SELECT DISTINCT log_id, tag FROM tag_rollup").fetchall()
+    for table in ROLLUPS:
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(rollup_table(table))
+    for level in LEVELS:
+        first = hours_from(connection) if level == "hour" else ""
+        _refill(connection, "rollup", bucket_keys(level), "entry WHERE occurred_at >= ?", first)
+    of_operations = "entry WHERE operation_id IS NOT NULL"
+    _refill(connection, "operation_rollup", ("log_id", "operation_id", "dim"), of_operations)
+    tagged = "entry_tag JOIN entry USING (log_id, seq) WHERE log_id = ? AND tag = ?"
+    for log_id, tag in tags:
+        _refill(connection, "tag_rollup", ("log_id", "tag", "dim"), tagged, log_id, tag)
+
+
+def _refill(connection: sqlite3.Connection, table: str, keys: Sequence[str], source: str, *values: str) -> None:
+    columns = f"{ROLLUPS[table]}, {', '.join(SUMS)}"
+    connection.execute(f"INSERT INTO {table} ({columns}) {select_sums(keys, source)}", values)
 
 
 _LEVELS = " UNION ALL ".join(f"SELECT '{level}' AS level, {width} AS width" for level, width in LEVELS.items())

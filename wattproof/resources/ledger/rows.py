@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.methodology.quantity import Usage
+from wattproof.methodology.quantity import Usage, UsageChange
 from wattproof.resources.ledger.records import Amount, EntryDraft, FactorTerm, Settled
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 from wattproof.resources.ledger.sums import MAX_TERMS
@@ -106,32 +106,34 @@ def check_draft(draft: EntryDraft) -> None:
         raise InvalidInput("tags", f"are {len(draft.tags)}", f"give at most {_MAX_TAGS} different tags")
     for tag in draft.tags:
         check_name("tags", tag, _MAX_TAG)
+    least = -_MAX_AMOUNT if draft.kind == "adjustment" else 0
     for name, amount in zip(AMOUNTS, _amounts_of(draft), strict=True):
-        _check_amount(name, amount)
-    _check_terms(draft)
+        _check_amount(name, amount, least)
+    _check_terms(draft, least)
 
 
-def _check_terms(draft: EntryDraft) -> None:
+def _check_terms(draft: EntryDraft, least: int) -> None:
     energy, carbon = draft.energy_nwh, draft.carbon_location_ng
     if len(draft.terms) > MAX_TERMS:
         raise InvalidInput("terms", f"are {len(draft.terms)}", f"give at most {MAX_TERMS}")
     if not draft.terms and any(amount is not None and amount.low is not None for amount in (energy, carbon)):
         raise InvalidInput("terms", "are missing for an amount with an interval", "give the terms it was made from")
     means = [mean for term in draft.terms for mean in (term.energy_mean_nwh, term.carbon_mean_ng or 0)]
-    if any(not 0 <= mean <= _MAX_AMOUNT for mean in means):
-        raise InvalidInput("terms", "have a mean that is negative or 2**53 or more", "give 0 to 2**53 - 1")
+    if any(not least <= mean <= _MAX_AMOUNT for mean in means):
+        raise InvalidInput("terms", f"have a mean below {least} or of 2**53 or more", "only an adjustment takes away")
     if any((term.carbon_mean_ng is None) != (carbon is None) for term in draft.terms):
         raise InvalidInput("terms", "disagree about carbon", "give carbon_mean_ng in every term iff carbon is known")
 
 
-def _check_amount(name: str, amount: Amount | None) -> None:
+def _check_amount(name: str, amount: Amount | None, least: int) -> None:
     if amount is None:
         return
     if (amount.low is None) != (amount.high is None):
         raise InvalidInput(name, "has one end of an interval", "give low and high together, or neither")
-    if amount.median < 0 or (amount.low is not None and not amount.low <= amount.median <= (amount.high or 0)):
-        raise InvalidInput(name, f"is {amount}", "give 0 <= low <= median <= high")
-    if max(amount.median, amount.high or 0) > _MAX_AMOUNT:
+    low, high = (amount.median if end is None else end for end in (amount.low, amount.high))
+    if not least <= low <= amount.median <= high:
+        raise InvalidInput(name, f"is {amount}", f"give {least} <= low <= median <= high")
+    if high > _MAX_AMOUNT:
         raise InvalidInput(name, f"is {amount}", "give less than 2**53")
 
 
@@ -189,7 +191,8 @@ def from_row(row: Sequence[Any]) -> Settled:
     values = dict(zip(ENTRY_COLUMNS, row, strict=False))
     signature, jws, decision = row[len(ENTRY_COLUMNS) :]
     fields = {name: values[name] for name in _PLAIN}
-    fields["usage"] = Usage(**{name: values[name] for name in _USAGE})
+    usage_of = UsageChange if values["kind"] == "adjustment" else Usage
+    fields["usage"] = usage_of(**{name: values[name] for name in _USAGE})
     for name in AMOUNTS:
         median = values[name]
         fields[name] = None if median is None else Amount(median, values[f"{name}_low"], values[f"{name}_high"])

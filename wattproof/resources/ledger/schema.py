@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wattproof.methodology.errors import LedgerUnusable
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, columns_sql
+from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, MAX_TERMS, ROLLUPS, rollup_table
 
 __all__ = ["APPLICATION_ID", "ENTRY_COLUMNS", "STEPS", "VERSION", "Step", "guard", "prepare"]
 
@@ -148,11 +148,6 @@ def _migrate(connection: sqlite3.Connection, *, now: str, simulation: bool) -> N
     connection.execute("COMMIT")
 
 
-def _rollup_table(name: str, keys: str) -> str:
-    declared = ",\n  ".join(f"{key} {'INTEGER' if key == 'dim' else 'TEXT'} NOT NULL" for key in keys.split(", "))
-    return f"CREATE TABLE {name} (\n  {declared},\n  {columns_sql()},\n  PRIMARY KEY ({keys})\n) STRICT, WITHOUT ROWID"
-
-
 def guard(table: str, event: str, text: str, when: str = "") -> str:
     """The trigger that refuses `event` (UPDATE or DELETE) on `table`, saying `text`."""
     body = f"BEGIN SELECT RAISE(ABORT, '{text}'); END"
@@ -223,9 +218,7 @@ _TABLES = (
   PRIMARY KEY (log_id, request_id, attempt_no)
 ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX attempt_unsettled ON attempt (log_id, state, opened_at) WHERE state IN ('open', 'abandoned')",
-    _rollup_table("rollup", "log_id, level, bucket, dim"),
-    _rollup_table("operation_rollup", "log_id, operation_id, dim"),
-    _rollup_table("tag_rollup", "log_id, tag, dim"),
+    *(rollup_table(name) for name in ROLLUPS),
 )
 
 _TRIGGERS = (
@@ -266,11 +259,18 @@ def _add_operations(connection: sqlite3.Connection) -> None:
     add_operation_tables(connection)
 
 
+def _add_periods(connection: sqlite3.Connection) -> None:
+    from wattproof.resources.ledger.period_schema import add_period_tables
+
+    add_period_tables(connection)
+
+
 STEPS: tuple[tuple[str, Step], ...] = (
     ("0001_ledger", _add_ledger),
     ("0002_external", _add_external),
     ("0003_log", _add_log),
     ("0004_operations", _add_operations),
+    ("0005_periods", _add_periods),
 )
 """Each version of the tables: its name, and what adds it to the version before. Every store takes the same steps."""
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["DIMENSION_COLUMNS", "LEVELS", "MAX_TERMS", "SUMS", "columns_sql", "select_sums", "upsert_sums"]
+__all__ = [
+    "DIMENSION_COLUMNS",
+    "LEVELS",
+    "MAX_TERMS",
+    "ROLLUPS",
+    "SUMS",
+    "rollup_table",
+    "select_sums",
+    "upsert_sums",
+]
 
 MAX_TERMS = 4
 
@@ -32,6 +41,13 @@ DIMENSION_COLUMNS = (
     "signature_id",
 )
 
+# table of a rollup -> its keys
+ROLLUPS = {
+    "rollup": "log_id, level, bucket, dim",
+    "operation_rollup": "log_id, operation_id, dim",
+    "tag_rollup": "log_id, tag, dim",
+}
+
 # What is said about a key, or about other entries together, is no request and has no figures of its own.
 _REQUESTS = "kind NOT IN ('key', 'operation')"
 
@@ -41,6 +57,8 @@ _STANDS_FOR = "CASE step_kind WHEN 'bucket' THEN attempts ELSE 1 END"
 # What is counted or summed of each entry. An adjustment changes what requests add up to, not how many there are.
 _COUNTED = {
     "request_count": "1",
+    "recorded_count": "CASE kind WHEN 'recorded' THEN 1 END",
+    "imported_count": "CASE kind WHEN 'imported' THEN 1 END",
     "energy_known": "energy_nwh",
     "carbon_known": "carbon_location_ng",
     "market_known": "carbon_market_ng",
@@ -52,6 +70,7 @@ _COUNTED = {
 _SUMMED = {
     **{name: name for name in ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")},
     **{name: name for name in ("energy_nwh", "carbon_market_ng", "water_nl", "adpe_pgsbeq", "cost_micros")},
+    **{f"{name}_{end}": f"{name}_{end}" for name in ("carbon_market_ng", "water_nl") for end in ("low", "high")},
     **{f"{kind}{k}": f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS)},
 }
 _SUMMED_REAL = {
@@ -77,9 +96,13 @@ _OF_ONE: dict[str, str] = {
 }
 
 
-def columns_sql() -> str:
-    """The columns of a rollup table, for CREATE TABLE."""
-    return ",\n  ".join(f"{name} {'REAL' if name in _SUMMED_REAL else 'INTEGER'} NOT NULL" for name in SUMS)
+def rollup_table(name: str) -> str:
+    """The statement that makes one of `ROLLUPS`."""
+    keys = ROLLUPS[name]
+    columns = [f"{key} {'INTEGER' if key == 'dim' else 'TEXT'} NOT NULL" for key in keys.split(", ")]
+    columns += [f"{added} {'REAL' if added in _SUMMED_REAL else 'INTEGER'} NOT NULL" for added in SUMS]
+    declared = ",\n  ".join(columns)
+    return f"CREATE TABLE {name} (\n  {declared},\n  PRIMARY KEY ({keys})\n) STRICT, WITHOUT ROWID"
 
 
 def select_sums(keys: Sequence[str], source: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.methodology.quantity import MAX_TOKENS, Usage, Workload
+from wattproof.methodology.quantity import MAX_TOKENS, Usage, UsageChange, Workload
 from wattproof.resources.receipts.canonical import MAX_INTEGER
 
 __all__ = [
@@ -51,7 +51,7 @@ def validate_payload(payload: object) -> None:
     fields = cast("dict[str, Any]", payload)
     _reasons_for_null(fields)
     _amounts_in_order(fields)
-    _usage(fields["usage"])
+    _usage(fields["usage"], UsageChange if fields["kind"] == "adjustment" else Usage)
     names = [operand["name"] for operand in fields["operands"]]
     if names != sorted(set(names)):
         raise InvalidInput("operands", "are not sorted by name, each once", "sort them")
@@ -211,7 +211,8 @@ _OPERAND = _object(
     unit=_text(),
     source_id=_text(),
 )
-_COUNT = _integer(0, MAX_TOKENS)
+# What an adjustment changes may be negative; `_usage` asks for more of the other kinds.
+_COUNT = _integer(-MAX_TOKENS, MAX_TOKENS)
 _SUM = _integer(0, MAX_INTEGER)
 # What the receipt of a batch states of its records; `batch.py` says what each means.
 _BATCH = _object(
@@ -298,9 +299,9 @@ def _amounts_in_order(payload: Mapping[str, Any]) -> None:
             raise InvalidInput(path, f"is {median}", "only an adjustment may be negative")
 
 
-def _usage(usage: Mapping[str, Any]) -> None:
+def _usage(usage: Mapping[str, Any], kind: type[Usage]) -> None:
     try:
-        Usage(**{name: usage[name] for name in USAGE_COUNTS})
+        kind(**{name: usage[name] for name in USAGE_COUNTS})
     except InvalidInput as error:
         raise InvalidInput(f"usage.{error.field}", error.problem, error.fix) from error
 
