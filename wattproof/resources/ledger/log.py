@@ -91,7 +91,7 @@ class TransparencyLog:
             LedgerUnusable: the folder cannot be written.
         """
         note = await self.checkpoint(log_id)
-        keys = self.keyring.vkeys(log_id)
+        keys = self.keyring.vkeys(log_id, revoked=True)
         return await asyncio.to_thread(tile_files.export, self._readers, log_id, note, keys, folder)
 
     def vkeys(self, log_id: str) -> tuple[VerifierKey, ...]:
