@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Usage, UsageChange
 from wattproof.resources.ledger.records import Amount, EntryDraft, FactorTerm, Settled
+from wattproof.resources.ledger.row_check import row_checker, shape_of
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 from wattproof.resources.ledger.sums import MAX_TERMS
 from wattproof.resources.ledger.times import check_instant
@@ -26,6 +27,7 @@ __all__ = [
     "from_row",
     "own_variance",
     "signature_json",
+    "terms_of",
     "to_row",
 ]
 
@@ -67,7 +69,7 @@ _USAGE = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tok
 _AMOUNT_COLUMNS = tuple(f"{name}{end}" for name in AMOUNTS for end in ("", "_low", "_high"))
 _TERM_MEANS = tuple(f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS))
 _DERIVED = ("tags", "reasons", "synthetic", "energy_own_variance", "carbon_own_variance")
-_MADE = (*Place._fields, *_USAGE, *_AMOUNT_COLUMNS, *_TERM_MEANS, *_DERIVED)
+_MADE = (*Place._fields, *_USAGE, *_AMOUNT_COLUMNS, *_TERM_MEANS, *_DERIVED, "row_check")
 _PLAIN = tuple(name for name in ENTRY_COLUMNS if name not in _MADE)
 _plain_of = attrgetter(*_PLAIN)
 _usage_of = attrgetter(*_USAGE)
@@ -76,6 +78,7 @@ _json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 INSERTED = (*_PLAIN, *_MADE)
 """The columns in the order of `to_row`."""
+_row_check = row_checker(INSERTED)
 INSERT_ENTRY = f"INSERT INTO entry ({', '.join(INSERTED)}) VALUES ({', '.join('?' * len(INSERTED))})"  # noqa: S608
 
 
@@ -162,7 +165,7 @@ def to_row(draft: EntryDraft, place: Place) -> tuple[Any, ...]:
     """The row of `draft`, for INSERT_ENTRY."""
     terms = terms_of(draft)
     unused = (None,) * (MAX_TERMS - len(terms))
-    return (
+    row = (
         *_plain_of(draft),
         *place,
         *_usage_of(draft.usage),
@@ -177,6 +180,7 @@ def to_row(draft: EntryDraft, place: Place) -> tuple[Any, ...]:
         sum([own_variance(t.energy_mean_nwh, t.energy_loadings, t.idiosyncratic_sigma) for t in terms]),
         sum([own_variance(t.carbon_mean_ng or 0, t.carbon_loadings, t.idiosyncratic_sigma) for t in terms]),
     )
+    return (*row, _row_check(row, shape_of(terms)))
 
 
 def own_variance(mean: int, loadings: Sequence[tuple[str, float]], sigma: float) -> float:

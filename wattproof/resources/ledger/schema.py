@@ -82,6 +82,7 @@ ENTRY_COLUMNS: dict[str, str] = {
     "dim": "INTEGER NOT NULL REFERENCES dimension",
     "receipt_id": "TEXT NOT NULL",
     "entry_hash": "BLOB NOT NULL CHECK (length(entry_hash) = 32)",
+    "row_check": "BLOB",
 }
 
 
@@ -263,6 +264,12 @@ def _add_periods(connection: sqlite3.Connection) -> None:
     from wattproof.resources.ledger.period_schema import add_period_tables
 
     add_period_tables(connection)
+
+
+def _add_keeping(connection: sqlite3.Connection) -> None:
+    from wattproof.resources.ledger.keeping_schema import add_keeping_tables
+
+    add_keeping_tables(connection)
 
 
 STEPS: tuple[tuple[str, Step], ...] = (
