@@ -41,6 +41,7 @@ __all__ = [
     "batch_of",
     "expand",
     "factored",
+    "grid_at",
     "group_id",
     "groups_of",
     "is_record",
@@ -139,12 +140,14 @@ def group_id(statement: Mapping[str, Any]) -> str:
 def factored(statements: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What all statements share, and what each has beside it; most groups of a batch share most operands."""
     first, *others = statements
-    shared = [operand for operand in first["operands"] if all(operand in other["operands"] for other in others)]
+    listed = [{operand["name"]: operand for operand in other["operands"]} for other in others]
+    shared = [operand for operand in first["operands"] if all(each.get(operand["name"]) == operand for each in listed)]
+    names = {operand["name"] for operand in shared}
     common = {name: value for name, value in first.items() if all(other[name] == value for other in others)}
     own = [
         {
             **{name: value for name, value in statement.items() if name not in common},
-            "operands": [operand for operand in statement["operands"] if operand not in shared],
+            "operands": [operand for operand in statement["operands"] if operand["name"] not in names],
         }
         for statement in statements
     ]
@@ -217,7 +220,7 @@ def _expanded(
             for name, amount in zip(OUTPUTS, record["amounts"], strict=True)
         },
         "operands": sorted(operands, key=lambda operand: operand["name"]),
-        "grid": {"accounting": _reading(group["grid"], record["occurred_at"]), "routing": None},
+        "grid": {"accounting": grid_at(group["grid"], record["occurred_at"]), "routing": None},
         "cost": None
         if record["cost_micros"] is None
         else {"micros": record["cost_micros"], "currency": group["currency"]},
@@ -239,8 +242,8 @@ def _token_operands(usage: Mapping[str, int]) -> list[dict[str, Any]]:
     ]
 
 
-def _reading(grid: Mapping[str, Any], occurred_at: str) -> dict[str, Any]:
-    """The group's grid reading as of the time of the record."""
+def grid_at(grid: Mapping[str, Any], occurred_at: str) -> dict[str, Any]:
+    """A group's grid reading as of the time of a record."""
     age_minutes = max(0, int(instant(occurred_at) - instant(grid["observed_at"])) // 60)
     return {**grid, "requested_at": occurred_at, "age_minutes": age_minutes}
 

@@ -8,7 +8,6 @@ that only the caller gets.
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -78,7 +77,13 @@ def entry_hash(jws: str) -> bytes:
 
 def receipt_id(entry: bytes) -> str:
     """The name of a receipt: ``r_`` and 26 characters of base32, 130 bits of its entry hash."""
-    return "r_" + base64.b32encode(entry).decode("ascii").lower()[:26]
+    bits = int.from_bytes(entry[:17], "big") >> 6
+    return "r_" + "".join([_TWO_OF_BASE32[bits >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+# RFC 4648 base32 in lower case, two characters for ten bits: the standard library takes ten times as long.
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_TWO_OF_BASE32 = tuple(high + low for high in _BASE32 for low in _BASE32)
 
 
 def request_commitment(salt: bytes, request_bytes: bytes) -> str:
