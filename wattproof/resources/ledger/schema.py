@@ -278,6 +278,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("0003_log", _add_log),
     ("0004_operations", _add_operations),
     ("0005_periods", _add_periods),
+    ("0006_keeping", _add_keeping),
 )
 """Each version of the tables: its name, and what adds it to the version before. Every store takes the same steps."""
 
