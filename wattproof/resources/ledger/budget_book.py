@@ -99,7 +99,9 @@ class BudgetBook:
         """
         check_budget(draft)
         check_name("by", by, _MAX_WHO)
-        return await self._writer.submit(lambda transaction: set_budget(transaction, draft, by, reason))
+        return await self._writer.submit(
+            lambda transaction: set_budget(transaction, draft, by, reason), draft.key.log_id
+        )
 
     async def raise_to(self, key: BudgetKey, amount: int, *, by: str, reason: str | None = None) -> Headroom:
         """Give a budget a higher limit, from now on.
@@ -108,7 +110,7 @@ class BudgetBook:
             InvalidInput: there is no such budget, or the limit is not higher.
         """
         check_name("by", by, _MAX_WHO)
-        return await self._writer.submit(lambda transaction: _raise(transaction, key, amount, by, reason))
+        return await self._writer.submit(lambda transaction: _raise(transaction, key, amount, by, reason), key.log_id)
 
     async def grant(self, budget: BudgetKey | int, amount: int, *, by: str, reason: str | None = None) -> Headroom:
         """Allow `amount` more in the present period of a budget, which is named or given by its id.
@@ -117,7 +119,8 @@ class BudgetBook:
             InvalidInput: there is no such budget, or the amount is not positive.
         """
         check_name("by", by, _MAX_WHO)
-        return await self._writer.submit(lambda transaction: _grant(transaction, budget, amount, by, reason))
+        log_id = None if isinstance(budget, int) else budget.log_id
+        return await self._writer.submit(lambda transaction: _grant(transaction, budget, amount, by, reason), log_id)
 
     async def remove(self, key: BudgetKey, *, by: str, reason: str | None = None) -> None:
         """Take a budget away; the decisions about it stay.
@@ -126,7 +129,7 @@ class BudgetBook:
             InvalidInput: there is no such budget.
         """
         check_name("by", by, _MAX_WHO)
-        await self._writer.submit(lambda transaction: _remove(transaction, key, by, reason))
+        await self._writer.submit(lambda transaction: _remove(transaction, key, by, reason), key.log_id)
 
     async def all(self, log_id: str) -> tuple[Headroom, ...]:
         """Every budget of a log with what is left of it now, oldest first."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger import attempts, queries
-from wattproof.resources.ledger.append import PayloadBuilder, Signed, append
+from wattproof.resources.ledger.append import PayloadBuilder, Signed
+from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.fsck import check
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.records import (
@@ -128,7 +129,7 @@ class Ledger:
         """
         check_name("log_id", draft.log_id)
         check_name("request_id", draft.request_id)
-        return await self._writer.submit(lambda transaction: attempts.open_(transaction, draft))
+        return await self._writer.submit(lambda transaction: attempts.open_(transaction, draft), draft.log_id)
 
     async def close_attempt(
         self,
@@ -147,7 +148,8 @@ class Ledger:
         if state not in attempts.CLOSING_STATES:
             raise InvalidInput("state", f"is {state!r}", f"give one of {', '.join(sorted(attempts.CLOSING_STATES))}")
         await self._writer.submit(
-            lambda transaction: attempts.close(transaction, log_id, request_id, attempt_no, state, reason, usage)
+            lambda transaction: attempts.close(transaction, log_id, request_id, attempt_no, state, reason, usage),
+            log_id,
         )
 
     async def settle(
@@ -167,9 +169,7 @@ class Ledger:
         check_draft(draft)
         if self._simulation:
             draft = replace(draft, synthetic=True)
-        return await self._writer.submit(
-            lambda transaction: append(transaction, draft, partial(self._sign, payload), attempt_no)
-        )
+        return await self._writer.append(draft, partial(self._sign, payload), attempt_no)
 
     async def append_batch(self, batch: Batch) -> Appended:
         """Append the records of `batch` that the log lacks, and the receipt that they share, in one durable step.
@@ -181,7 +181,8 @@ class Ledger:
 
         check_batch(batch)
         return await self._writer.submit(
-            lambda transaction: append_batch(transaction, batch, self._sign, synthetic=self._simulation)
+            lambda transaction: append_batch(transaction, batch, self._sign, synthetic=self._simulation),
+            batch.draft.log_id,
         )
 
     async def get(
@@ -200,7 +201,7 @@ class Ledger:
 
     async def get_jws(self, receipt_id: str) -> str | None:
         """The receipt with this id, of whatever log; None when it is unknown or was erased."""
-        return await self._read(queries.jws_of, receipt_id)
+        return await self._read_every(queries.jws_of, receipt_id)
 
     async def entries(
         self, log_id: str, *, cursor: int | None = None, limit: int = 50, operation_id: str | None = None
@@ -242,7 +243,7 @@ class Ledger:
         Raises:
             InvalidInput: `since`, `until` or `group_by` is not understood.
         """
-        return await self._read(summarize, query)
+        return await self._read(_summarize, query.log_id, query)
 
     async def recent(self, log_id: str, since: str) -> tuple[RecentRuns, ...]:
         """Runs by deployment since `since` (RFC 3339 UTC)."""
@@ -250,22 +251,33 @@ class Ledger:
 
     async def logs(self) -> tuple[str, ...]:
         """The ids of all logs, sorted."""
-        return await self._read(queries.logs)
+        return await self._read_every(queries.logs)
 
     async def fsck(self, log_id: str | None = None, *, signatures: bool = True) -> FsckReport:
         """Recompute everything that follows from the receipts and say what differs. Reads every entry.
 
         Without `signatures` no signature is checked and no column held against its receipt, which is much faster.
         """
-        return await self._read(partial(check, signatures=signatures), self.keyring, self._clock(), log_id)
+        return await self._read_every(partial(check, signatures=signatures), self.keyring, self._clock(), log_id)
 
     async def aclose(self) -> None:
         """Finish what is queued and close the files. Closing twice is harmless."""
         self._readers.close()
         await asyncio.to_thread(self._writer.close)
 
-    async def _read(self, work: Any, *arguments: Any) -> Any:
+    async def _read(self, work: Any, log_id: str, *arguments: Any) -> Any:
+        """`work(connection, log_id, *arguments)`, which reads that log alone."""
+        return await asyncio.to_thread(
+            self._readers.read, lambda connection: work(connection, log_id, *arguments), log_id
+        )
+
+    async def _read_every(self, work: Any, *arguments: Any) -> Any:
+        """`work(connection, *arguments)`, which may read any log."""
         return await asyncio.to_thread(self._readers.read, lambda connection: work(connection, *arguments))
+
+
+def _summarize(connection: sqlite3.Connection, _: str, query: SummaryQuery) -> Summary:
+    return summarize(connection, query)
 
 
 def _sign(keyring: Keyring, typ: str, payload: PayloadBuilder | Statement, issued_at: str) -> Signed:

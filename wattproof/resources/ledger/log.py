@@ -49,7 +49,7 @@ class TransparencyLog:
             LedgerForked: another root was signed for this size.
             KeyUnusable: the log's key cannot be read.
         """
-        return await self._write(lambda transaction: checkpoints.sign_head(transaction, self.keyring, log_id))
+        return await self._write(lambda transaction: checkpoints.sign_head(transaction, self.keyring, log_id), log_id)
 
     async def tlog_proof(self, log_id: str, seq: int) -> TlogProof:
         """That entry `seq` is in the log, under the newest checkpoint that covers it; one is signed where none does.
@@ -135,11 +135,13 @@ class TransparencyLog:
         await self._write(partial(rotation.complete, keyring=self.keyring, change=change, given=new))
         return change
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._writer.submit(work)
+    async def _write(self, work: Callable[[Transaction], T], log_id: str | None = None) -> T:
+        return await self._writer.submit(work, log_id)
 
-    async def _read(self, work: Any, *arguments: Any) -> Any:
-        return await asyncio.to_thread(self._readers.read, lambda connection: work(connection, *arguments))
+    async def _read(self, work: Any, log_id: str, *arguments: Any) -> Any:
+        return await asyncio.to_thread(
+            self._readers.read, lambda connection: work(connection, log_id, *arguments), log_id
+        )
 
 
 def _consistency(connection: sqlite3.Connection, log_id: str, old_size: int, new_size: int | None) -> tuple[bytes, ...]:

@@ -63,7 +63,7 @@ class OperationBook:
         if budget is not None:
             check_budget(budget)
         return await self._writer.submit(
-            lambda transaction: operations.begin(transaction, log_id, operation_id, parent_id, budget, by)
+            lambda transaction: operations.begin(transaction, log_id, operation_id, parent_id, budget, by), log_id
         )
 
     async def record(self, log_id: str, operation_id: str, steps: Sequence[StepDraft]) -> tuple[RecordedStep, ...]:
@@ -87,7 +87,7 @@ class OperationBook:
                 raise InvalidInput("steps", f"have the same {field} twice", f"give each its own {field}")
         kept = [replace(step, entry=self._kept(step.entry)) for step in steps]
         return await self._writer.submit(
-            lambda transaction: operations.record(transaction, log_id, operation_id, kept, self._sign)
+            lambda transaction: operations.record(transaction, log_id, operation_id, kept, self._sign), log_id
         )
 
     async def view(self, log_id: str, operation_id: str, most_steps: int = 20) -> OperationView:
@@ -119,7 +119,7 @@ class OperationBook:
         """
         kept = self._kept(draft)
         return await self._writer.submit(
-            lambda transaction: operations.end(transaction, kept, statement, self._sign, seqs)
+            lambda transaction: operations.end(transaction, kept, statement, self._sign, seqs), draft.log_id
         )
 
     def _kept(self, draft: EntryDraft) -> EntryDraft:

@@ -55,11 +55,14 @@ def export(readers: Readers, log_id: str, note: str, keys: Sequence[VerifierKey]
         old_size = _old_size(readers, log_id, checkpoint, path, keys)
         files = 0
         for tile in tiles_of(checkpoint.size, old_size):
-            _write(folder / tile.path, readers.read(lambda connection, tile=tile: _hashes(connection, log_id, tile)))
+            _write(
+                folder / tile.path,
+                readers.read(lambda connection, tile=tile: _hashes(connection, log_id, tile), log_id),
+            )
             files += 1
             if tile.level == 0:
                 bundle = folder / tile.path.replace("tile/0/", "tile/entries/", 1)
-                _write(bundle, readers.read(lambda connection, tile=tile: _bundle(connection, log_id, tile)))
+                _write(bundle, readers.read(lambda connection, tile=tile: _bundle(connection, log_id, tile), log_id))
                 files += 1
         _write(path, note.encode())
     except OSError as error:
@@ -78,7 +81,9 @@ def _old_size(readers: Readers, log_id: str, new: Checkpoint, path: Path, keys: 
     except VerificationFailed as error:
         raise LedgerForked(f"{path} is not a checkpoint of this log: {error} Give another folder.") from error
     if 0 < old.size <= new.size:
-        hashes = readers.read(lambda connection: consistency_proof(old.size, new.size, subtrees(connection, log_id)))
+        hashes = readers.read(
+            lambda connection: consistency_proof(old.size, new.size, subtrees(connection, log_id)), log_id
+        )
         with suppress(VerificationFailed):
             verify_consistency(old.size, new.size, old.root, new.root, hashes)
             return old.size

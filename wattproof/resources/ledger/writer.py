@@ -14,10 +14,11 @@ from threading import Lock, Thread
 from typing import TypeVar
 
 from wattproof.methodology.errors import LedgerError
-from wattproof.resources.ledger.append import Remembered, Transaction
+from wattproof.resources.ledger.append import Remembered, Signed, Transaction, append
 from wattproof.resources.ledger.driver import BUSY_TIMEOUT_MS, sqlite3, sqlite_errors
 from wattproof.resources.ledger.jobs import Job, Outcome, answer, take
 from wattproof.resources.ledger.lock import FileLock
+from wattproof.resources.ledger.records import EntryDraft, Settled
 
 __all__ = ["Writer"]
 
@@ -58,6 +59,14 @@ class Writer:
                 raise LedgerError("The ledger was closed; open it again.")
             self._queue.put(job)
         return job.future
+
+    def append(self, draft: EntryDraft, sign: Callable[[str], Signed], attempt_no: int | None) -> Future[Settled]:
+        """Queue an entry; `sign` gives its receipt, issued at an instant (RFC 3339 UTC).
+
+        Raises:
+            LedgerError: the ledger was closed.
+        """
+        return self.submit(lambda transaction: append(transaction, draft, sign, attempt_no), draft.log_id)
 
     def close(self) -> None:
         """Finish what is queued, fold the write-ahead log into the database, and close it, under the lock."""
