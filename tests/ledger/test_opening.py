@@ -247,6 +247,9 @@ async def test_a_home_with_fewer_sums_gets_them_from_its_entries(
     for statement in (
         "DROP TABLE closed_period",
         "DROP TABLE restatement",
+        "DROP TABLE erasure",
+        "DROP TABLE archive",
+        "DROP TABLE restoration",
         "DROP INDEX entry_adjustment",
         "DROP INDEX entry_adjusts",
         "DELETE FROM _sqlite_migrations WHERE name >= '0005'",
