@@ -96,7 +96,21 @@ async def test_the_provider_s_own_block_is_kept_apart_in_the_receipt(bench: Benc
     run = await bench.run()
     assert run.settled.jws is not None
     reported = parse(run.settled.jws).payload["provider_reported"]
-    assert "0.00015" in str(reported)
+    assert "0.00015" in str({name: block for name, block in reported.items() if name != "wattproof"})
+    assert run.reported is not None
+    assert reported["wattproof"]["schema"] == "wattproof-reported/1"
+    assert reported["wattproof"]["vendor"] == run.reported.vendor
+    assert reported["wattproof"]["flags"] == sorted({f"{flag.code}:{flag.field}" for flag in run.reported.flags})
+    energy = run.estimate.footprint.energy_wh
+    assert energy is not None
+    assert reported["wattproof"]["energy_nwh"] != round(energy.median * 1e9), "ours is beside it, not made from it"
+
+
+async def test_a_provider_that_reports_nothing_leaves_nothing(bench: Bench) -> None:
+    run = await bench.run()
+    assert run.reported is None
+    assert run.settled.jws is not None
+    assert parse(run.settled.jws).payload["provider_reported"] is None
 
 
 async def test_neither_prompt_nor_answer_nor_key_is_written_anywhere(bench: Bench) -> None:

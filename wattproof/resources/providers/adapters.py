@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wattproof.resources.providers.embedded import EmbeddedServer
 
-__all__ = ["ADAPTERS", "Adapter", "Connection", "Events", "stream"]
+__all__ = ["ADAPTERS", "Adapter", "Connection", "Events", "serves", "stream"]
 
 Events = AsyncGenerator[ChatDelta | ChatEnd, None]
 
@@ -49,6 +49,12 @@ class Adapter:
 
     serves: type[ChatRequest | EmbeddingRequest | RerankRequest]
     stream: Callable[[Deployment, Any, Connection], Events]
+
+
+def serves(deployment: Deployment, request: UpstreamRequest) -> bool:
+    """Whether the deployment's protocol serves this kind of request; one that no adapter speaks says so when called."""
+    adapter = ADAPTERS.get(deployment.protocol)
+    return adapter is None or isinstance(request, adapter.serves)
 
 
 def stream(deployment: Deployment, request: UpstreamRequest, connection: Connection) -> Events:

@@ -11,11 +11,12 @@ import orjson
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.integers import AMOUNTS, outputs
-from wattproof.methodology.quantity import Workload
 from wattproof.resources.footprints import Estimate, estimate, factor_terms
 from wattproof.resources.ledger.records import Amount, EntryDraft, EntryStatus, FactorTerm
 from wattproof.resources.providers import ChatEnd
+from wattproof.resources.providers.reported import ReportedFootprint, cross_check, read_reported, stated_json
 from wattproof.resources.receipts import build_payload, canonical, request_commitment
+from wattproof.resources.receipts.stated import stated
 from wattproof.resources.receipts.statement import Statement
 from wattproof.resources.routing import Candidate
 from wattproof.resources.runs.plan import Plan
@@ -58,11 +59,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A draft for the ledger, what its receipt will state, and the estimate behind both."""
+    """A draft for the ledger, what its receipt will state, and the estimate behind both.
+
+    `reported` is what the provider says of the footprint, with every doubt about it: beside our figures, never in them.
+    """
 
     draft: EntryDraft
     statement: Statement
     estimate: Estimate
+    reported: ReportedFootprint | None
 
 
 def build_entry(outcome: Outcome) -> Entry:
@@ -84,10 +89,15 @@ def build_entry(outcome: Outcome) -> Entry:
 
 def _build(outcome: Outcome) -> Entry:
     found = _estimate(outcome)
-    stated = outputs(found.footprint)
-    draft = _draft(outcome, found, stated)
-    payload = build_payload(issued_at=draft.occurred_at, **_payload_fields(outcome, found, stated, draft))
-    return Entry(draft, Statement(payload, _dumps), found)
+    amounts = outputs(found.footprint)
+    draft = _draft(outcome, found, amounts)
+    reported = _reported(outcome, found)
+    payload = build_payload(
+        issued_at=draft.occurred_at,
+        provider_reported=_provider_block(outcome.end, reported),
+        **_payload_fields(outcome, found, amounts, draft),
+    )
+    return Entry(draft, Statement(payload, _dumps), found, reported)
 
 
 def _dumps(checked: object) -> bytes:
@@ -107,12 +117,13 @@ def _estimate(outcome: Outcome) -> Estimate:
         candidate.ceiling_reading,
         deployment=candidate.deployment,
         cpu_seconds=outcome.tally.cpu_seconds,
+        workload=outcome.request.workload,
     )
 
 
-def _draft(outcome: Outcome, found: Estimate, stated: Outputs) -> EntryDraft:
+def _draft(outcome: Outcome, found: Estimate, amounts: Outputs) -> EntryDraft:
     request, deployment = outcome.request, outcome.candidate.deployment
-    amount = {name: None if a is None else Amount(a["median"], a["low"], a["high"]) for name, a in stated.items()}
+    amount = {name: None if a is None else Amount(a["median"], a["low"], a["high"]) for name, a in amounts.items()}
     micros, currency = outcome.tally.cost or (None, None)
     end = outcome.end
     return EntryDraft(
@@ -122,7 +133,7 @@ def _draft(outcome: Outcome, found: Estimate, stated: Outputs) -> EntryDraft:
         request_id=outcome.request_id,
         request_digest=sha256(outcome.body).digest(),
         occurred_at=outcome.occurred_at,
-        workload=Workload.CHAT.value,
+        workload=request.workload.value,
         provider=deployment.provider,
         model=outcome.plan.model.id,
         resolved_model=None if end is None else _text(end.resolved_model),
@@ -161,8 +172,8 @@ def _draft(outcome: Outcome, found: Estimate, stated: Outputs) -> EntryDraft:
     )
 
 
-def _payload_fields(outcome: Outcome, found: Estimate, stated: Outputs, draft: EntryDraft) -> dict[str, Any]:
-    decision, end = outcome.plan.decision, outcome.end
+def _payload_fields(outcome: Outcome, found: Estimate, amounts: Outputs, draft: EntryDraft) -> dict[str, Any]:
+    decision = outcome.plan.decision
     candidate = outcome.candidate
     routing = candidate.annual_reading if decision.forced_annual_by is not None else candidate.ceiling_reading
     return {
@@ -191,7 +202,7 @@ def _payload_fields(outcome: Outcome, found: Estimate, stated: Outputs, draft: E
         "edition_sha256": found.edition_sha256,
         "tier": draft.tier,
         "boundary": draft.boundary,
-        "outputs": stated,
+        "outputs": amounts,
         "reasons": found.footprint.reasons,
         "operands": found.operands,
         "accounting": found.reading.as_dict(),
@@ -206,8 +217,33 @@ def _payload_fields(outcome: Outcome, found: Estimate, stated: Outputs, draft: E
         "decision_sha256": sha256(outcome.trace).hexdigest(),
         "request_commitment": request_commitment(outcome.salt, outcome.body),
         "nonce": outcome.nonce,
-        "provider_reported": None if end is None else end.reported,
     }
+
+
+def _reported(outcome: Outcome, found: Estimate) -> ReportedFootprint | None:
+    """What the provider says of its answer, held against the answer's usage and our estimate."""
+    end = outcome.end
+    reported = None if end is None or end.reported is None else read_reported(end.reported)
+    if end is None or reported is None:
+        return None
+    doubts = cross_check(
+        reported,
+        usage=end.usage,
+        # Ours is of all tries; it is of this answer where there was one.
+        energy=found.footprint.energy_wh if len(outcome.tally.shares) == 1 else None,
+        zone=found.reading.zone if found.reading.zone_known else None,
+        reading_value_gco2e_per_kwh=found.reading.value_gco2e_per_kwh if found.reading.zone_known else None,
+        renewable_ratio_bps=found.renewable_ratio_bps,
+    )
+    return replace(reported, flags=(*reported.flags, *doubts))
+
+
+def _provider_block(end: ChatEnd | None, reported: ReportedFootprint | None) -> dict[str, Any] | None:
+    """The provider's blocks as they came, and beside them, under our name, what we read in them."""
+    if end is None or end.reported is None:
+        return None
+    raw = stated(end.reported)
+    return raw if reported is None else {**raw, "wattproof": stated_json(reported)}
 
 
 def _terms(found: Estimate) -> tuple[FactorTerm, ...]:

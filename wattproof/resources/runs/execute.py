@@ -129,6 +129,8 @@ async def _tries_on(run: Run, candidate: Candidate, others_left: bool) -> AsyncG
     tried = 0
     while pause_s is not None:
         await anyio.sleep(pause_s)
+        if not run.claim(candidate):
+            return
         replay = await run.open_attempt(candidate)
         if replay is not None:
             yield replayed(run.deps, replay.settled)
@@ -208,7 +210,12 @@ async def _ended(run: Run) -> WattproofError:
     """Settle a run whose every try failed, and say so: the last error, how many tries, and the receipt if any."""
     last = run.last_error
     if last is None:
-        raise AssertionError("a run without candidates is refused before it begins")
+        return UpstreamError(
+            "cooling_down",
+            f"{run.plan.order[0].candidate.deployment.id} failed lately, and another request is trying it now. "
+            "Ask again in a few seconds, or allow more providers.",
+            retryable=True,
+        )
     settled = await run.settle_failed(last)
     words = [str(last)]
     if run.attempt_no > 1:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from wattproof.methodology.models import Model, find_model
 from wattproof.methodology.quantity import Usage
-from wattproof.resources.providers import deployments_for, usage_so_far
+from wattproof.resources.providers import ExchangeRate, deployments_for, usage_so_far
+from wattproof.resources.providers.adapters import serves
 from wattproof.resources.routing import Decision, Policy, Ranked, assemble, decide, parse_model, place_of
 from wattproof.resources.routing.limits import in_zones
 from wattproof.resources.runs.records import RunDeps, RunRequest
@@ -17,11 +19,17 @@ __all__ = ["Plan", "effective_policy", "plan", "timestamp"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decision for one request. `expected` counts the input locally and takes the output at its limit."""
+    """The decision for one request. `expected` counts the input locally and takes the output at its limit.
+
+    `kind` is what requests have in common that should stay with one deployment among equals; `rates` are the exchange
+    rates that the decision was made with (None: the bundled ones).
+    """
 
     model: Model
     expected: Usage
     decision: Decision
+    kind: Hashable
+    rates: Mapping[str, ExchangeRate] | None = None
 
     @property
     def order(self) -> tuple[Ranked, ...]:
@@ -45,21 +53,27 @@ async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: b
     """
     name, _ = parse_model(request.model)
     model = find_model(name)
-    expected = replace(usage_so_far(request.chat, ""), output_tokens=request.chat.max_output_tokens)
+    policy = effective_policy(request, policy)
+    expected = replace(usage_so_far(request.chat, ""), output_tokens=request.max_output_tokens)
     now_s = deps.clock()
-    offers = deployments_for(model.id, deps.catalogue)
+    offers = [offer for offer in deployments_for(model.id, deps.catalogue) if serves(offer, request.chat)]
+    rates = None if deps.rates is None else deps.rates()
     places = {place for offer in offers if (place := place_of(offer)) is not None}
     candidates = assemble(
         model,
         expected,
         offers,
         now_s,
-        health=deps.health.health,
+        health=lambda deployment_id: deps.health.health(deployment_id, now_s),
         unusable=deps.why_unusable,
         readings=None if deps.grid is None else await deps.grid.readings(places, now_s),
+        rates=rates,
     )
-    decision = decide(effective_policy(request, policy), expected, candidates, now=timestamp(now_s), dry_run=dry_run)
-    return Plan(model, expected, decision)
+    kind = (deps.log_id, model.id, policy)
+    decision = decide(
+        policy, expected, candidates, now=timestamp(now_s), dry_run=dry_run, incumbent=deps.incumbents.get(kind)
+    )
+    return Plan(model, expected, decision, kind, rates)
 
 
 def effective_policy(request: RunRequest, policy: Policy) -> Policy:

@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.resources.providers import ChatDelta, ChatEnd, ChatRequest, Deployment, unusable_reason
-from wattproof.resources.routing import Decision, HealthBook
+from wattproof.methodology.quantity import Workload
+from wattproof.resources.providers import (
+    ChatDelta,
+    ChatEnd,
+    ChatRequest,
+    Deployment,
+    EmbeddingRequest,
+    ExchangeRate,
+    RerankRequest,
+    unusable_reason,
+)
+from wattproof.resources.providers.records import UpstreamRequest
+from wattproof.resources.routing import Decision, HealthBook, Incumbents
 from wattproof.resources.runs.answers import Answers
 from wattproof.resources.runs.turns import Turns
 
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
     from wattproof.resources.ledger import Ledger
     from wattproof.resources.ledger.records import Settled
     from wattproof.resources.providers.embedded import EmbeddedServer
+    from wattproof.resources.providers.reported import ReportedFootprint
 
 __all__ = ["AttemptFailed", "Retry", "RunDeps", "RunEvent", "RunRequest", "RunSettled"]
 
@@ -31,7 +43,7 @@ _MAX_DEADLINE_S = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """One request to run.
+    """One request to run. `chat` is what is asked for: an answer, or vectors or a ranking.
 
     `model` may carry a preset suffix (`gpt-oss-120b:eco`). `request_id` is the caller's: the same id with the same
     body is replayed and never spends again; None makes a new one. `deadline_s` bounds the whole run with all its
@@ -43,7 +55,7 @@ class RunRequest:
     """
 
     model: str
-    chat: ChatRequest
+    chat: UpstreamRequest
     request_id: str | None = None
     operation_id: str | None = None
     tags: tuple[str, ...] = ()
@@ -61,12 +73,19 @@ class RunRequest:
             raise InvalidInput("tags", f"are {len(self.tags)}", f"give at most {_MAX_TAGS} different tags")
         for tag in self.tags:
             _check_text("tags", tag, _MAX_TAG)
-        if not self.chat.messages:
-            raise InvalidInput("messages", "is empty", "give at least one message")
-        if self.chat.max_output_tokens < 1:
-            raise InvalidInput("max_output_tokens", f"is {self.chat.max_output_tokens}", "give an integer from 1")
+        _check_content(self.chat)
         if not 0 < self.deadline_s <= _MAX_DEADLINE_S:
             raise InvalidInput("deadline_s", f"is {self.deadline_s!r}", f"give seconds up to {_MAX_DEADLINE_S:g}")
+
+    @property
+    def workload(self) -> Workload:
+        """What kind of work it asks for."""
+        return _WORKLOADS[type(self.chat)]
+
+    @property
+    def max_output_tokens(self) -> int:
+        """The most tokens that may be answered; 0 where the answer is no text."""
+        return self.chat.max_output_tokens if isinstance(self.chat, ChatRequest) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +109,7 @@ class RunDeps:
     `clock` gives Unix seconds, `monotonic` seconds that never go back, `random_bytes` n unpredictable bytes.
     `unusable` says why a deployment cannot be called (None: it can); by default a missing key or adapter.
     `embedded` returns the running embedded server, starting it at its first use. `grid` gives the newest readings;
-    None: the annual edition only.
+    None: the annual edition only. `rates` gives the exchange rates; None: the bundled ones.
     """
 
     ledger: Ledger
@@ -103,10 +122,12 @@ class RunDeps:
     random_bytes: Callable[[int], bytes]
     embedded: Callable[[], Awaitable[EmbeddedServer]] | None = None
     grid: Grid | None = None
+    rates: Callable[[], Mapping[str, ExchangeRate]] | None = None
     unusable: Callable[[Deployment], str | None] | None = None
     answers: Answers = field(default_factory=Answers)
     turns: Turns = field(default_factory=Turns)
     health: HealthBook = field(default_factory=HealthBook)
+    incumbents: Incumbents = field(default_factory=Incumbents)
     retry: Retry = Retry()
 
     def why_unusable(self, deployment: Deployment) -> str | None:
@@ -133,7 +154,9 @@ class RunSettled:
 
     `answer` is None with `answer_reason` where a replay finds it no longer in memory: answers are not stored. On a
     replay `decision` and `commitment_salt` are None, and `estimate` is recomputed from the stored receipt.
-    `commitment_salt` opens the receipt's `request_commitment` and is given once, here.
+    `commitment_salt` opens the receipt's `request_commitment` and is given once, here. `reported` is what the provider
+    says of the footprint, with every doubt about it; None where it says nothing, and on a replay. Vectors and rankings
+    are in `end`.
     """
 
     settled: Settled
@@ -144,9 +167,30 @@ class RunSettled:
     decision: Decision | None
     end: ChatEnd | None
     commitment_salt: bytes | None
+    reported: ReportedFootprint | None = None
 
 
 RunEvent = ChatDelta | AttemptFailed | RunSettled
+
+
+_WORKLOADS: Mapping[type, Workload] = {
+    ChatRequest: Workload.CHAT,
+    EmbeddingRequest: Workload.EMBEDDING,
+    RerankRequest: Workload.RERANK,
+}
+
+
+def _check_content(content: UpstreamRequest) -> None:
+    if isinstance(content, ChatRequest):
+        if not content.messages:
+            raise InvalidInput("messages", "is empty", "give at least one message")
+        if content.max_output_tokens < 1:
+            raise InvalidInput("max_output_tokens", f"is {content.max_output_tokens}", "give an integer from 1")
+    elif isinstance(content, EmbeddingRequest):
+        if not content.inputs:
+            raise InvalidInput("inputs", "is empty", "give at least one text")
+    elif not content.documents:
+        raise InvalidInput("documents", "is empty", "give at least one text")
 
 
 def _check_text(field: str, value: str, longest: int) -> None:

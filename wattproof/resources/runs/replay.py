@@ -9,7 +9,7 @@ from typing import Any, cast
 from wattproof.methodology.errors import RequestConflict
 from wattproof.methodology.integers import AMOUNTS
 from wattproof.methodology.models import find_model
-from wattproof.methodology.quantity import Operand, Quantity
+from wattproof.methodology.quantity import Operand, Quantity, Workload
 from wattproof.resources.footprints import Estimate, estimate
 from wattproof.resources.grid import Reading, reading_for
 from wattproof.resources.ledger.records import Amount, Settled
@@ -74,6 +74,7 @@ def stored_estimate(settled: Settled, deps: RunDeps) -> Estimate:
         method_id=draft.method_id,
         location_evidence=cast("LocationEvidence", draft.location_evidence),
         cpu_seconds=_measured_cpu_seconds(operands),
+        workload=Workload(draft.workload),
     )
     figures: dict[str, Any] = {
         field: _quantity(getattr(draft, name), units) for name, (field, units) in AMOUNTS.items()

@@ -40,7 +40,8 @@ class Run:
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
     more may be written for this run. `trace` is the decision as JSON, once it was needed. `ends_at`
-    is its deadline (monotonic); `held_back` says which tries were not made because of what the earlier ones had spent.
+    is its deadline (monotonic); `held_back` says which tries were not made because of what the earlier ones had spent;
+    `claimed` is the deployment that this run may try alone while it recovers.
     """
 
     request: RunRequest
@@ -62,6 +63,7 @@ class Run:
     end: ChatEnd | None = None
     over: bool = False
     last_error: Failure | None = None
+    claimed: str | None = None
     held_back: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -97,6 +99,13 @@ class Run:
             self.held_back.append(f"{candidate.deployment.id} ({problem})")
         return problem is None
 
+    def claim(self, candidate: Candidate) -> bool:
+        """Whether the deployment may be called now: while it recovers from failures, by one request at a time."""
+        if not self.deps.health.try_probe(candidate.deployment.id, self.deps.clock()):
+            return False
+        self.claimed = candidate.deployment.id
+        return True
+
     async def open_attempt(self, candidate: Candidate) -> Replay | None:
         """Record the next try, on `candidate`; a Replay when the request was settled meanwhile.
 
@@ -108,17 +117,23 @@ class Run:
         except LedgerError:
             # Whatever the ledger refused, nothing more may be written for this run.
             self.over = True
+            self._give_up_claim()
             raise
 
     async def fail_attempt(self, error: Failure) -> None:
         """Close the try as failed, with what it spent, and remember that in the deployment's health."""
         share = self._failed_share(error)
+        self.claimed = None
         self.sent, self.last_error = False, error
         if share is not None:
             self.tally = self.tally.plus(share)
         usage = None if share is None else share.usage
-        retry_after_s = error.retry_after_s if isinstance(error, UpstreamError) else None
-        self.deps.health.failed(self.candidate.deployment.id, now_s=self.deps.clock(), retry_after_s=retry_after_s)
+        self.deps.health.failed(
+            self.candidate.deployment.id,
+            now_s=self.deps.clock(),
+            retry_after_s=error.retry_after_s if isinstance(error, UpstreamError) else None,
+            reason=failure_code(error),
+        )
         await self._close("failed", failure_code(error), usage)
 
     async def settle_completed(self, end: ChatEnd) -> RunSettled:
@@ -126,7 +141,11 @@ class Run:
         latency_ms = 1000.0 * (self.deps.monotonic() - self.attempt_started)
         deployment = self.candidate.deployment
         self._account_for(end)
-        self.deps.health.succeeded(deployment.id, latency_ms=latency_ms, output_tokens=end.usage.output_tokens)
+        self.claimed = None
+        self.deps.health.succeeded(
+            deployment.id, latency_ms=latency_ms, output_tokens=end.usage.output_tokens, now_s=self.deps.clock()
+        )
+        self.deps.incumbents.used(self.plan.kind, deployment.id)
         settled = await self._settle("completed", end.finish_reason, end)
         self.deps.answers.keep(self.deps.log_id, self.request_id, end)
         return settled
@@ -146,6 +165,7 @@ class Run:
         """Settle a run that was cancelled, or broke, with the usage known so far; no entry where nothing was sent."""
         if self.over:
             return None
+        self._give_up_claim()
         if self.sent:
             self._account_for(self.end)
         if self.tally.shares:
@@ -169,6 +189,7 @@ class Run:
         opened = await opening
         if isinstance(opened, Replay):
             self.over = True
+            self._give_up_claim()
             return opened
         first = self.attempt_no == 0
         self.candidate, self.attempt_no = candidate, opened.attempt_no
@@ -211,6 +232,7 @@ class Run:
             decision=self.plan.decision,
             end=end,
             commitment_salt=salt,
+            reported=entry.reported,
         )
 
     async def _write(self, entry: Entry) -> Settled:
@@ -260,6 +282,12 @@ class Run:
             error.partial_usage_source or "local_count",
             self._counted(error.partial_text),
         )
+
+    def _give_up_claim(self) -> None:
+        """A call that says nothing of its deployment leaves the next one to find out."""
+        if self.claimed is not None:
+            self.deps.health.gave_up(self.claimed)
+            self.claimed = None
 
     def counted_so_far(self) -> Usage | None:
         """Our count of the present try, once an answer has begun."""

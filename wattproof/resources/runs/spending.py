@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wattproof.methodology.models import Model
 from wattproof.methodology.quantity import Quantity
 from wattproof.resources.footprints import estimate
 from wattproof.resources.grid import Reading
-from wattproof.resources.providers import to_usd_micros
+from wattproof.resources.providers import ExchangeRate, to_usd_micros
 from wattproof.resources.routing import Candidate
 from wattproof.resources.runs.plan import Plan
 from wattproof.resources.runs.tally import Share, Tally
@@ -28,7 +30,7 @@ def _over_cost(plan: Plan, tally: Tally, candidate: Candidate) -> str | None:
     most_usd = plan.decision.policy.max_cost_usd
     if most_usd is None:
         return None
-    spent = [_usd_micros(share) for share in tally.shares]
+    spent = [_usd_micros(share, plan.rates) for share in tally.shares]
     known = [micros for micros in (*spent, candidate.cost_usd_micros) if micros is not None]
     if len(known) <= len(spent):
         return f"with what was spent before, its cost is unknown and may exceed max_cost_usd {most_usd:g}"
@@ -51,12 +53,12 @@ def _over_carbon(plan: Plan, tally: Tally, candidate: Candidate) -> str | None:
     return f"with what was spent before, up to {sum(known):.3g} gCO2e, above max_carbon_gco2e {most_g:g}"
 
 
-def _usd_micros(share: Share) -> int | None:
-    deployment = share.deployment
+def _usd_micros(share: Share, rates: Mapping[str, ExchangeRate] | None) -> int | None:
+    deployment, price = share.deployment, share.deployment.price
     if deployment.local:
         return 0
-    micros = None if deployment.price is None else deployment.price.cost_micros(share.usage)
-    return None if micros is None or deployment.price is None else to_usd_micros(micros, deployment.price.currency)
+    micros = None if price is None else price.cost_micros(share.usage)
+    return None if micros is None or price is None else to_usd_micros(micros, price.currency, rates=rates)
 
 
 def _carbon_gco2e(model: Model, share: Share, reading: Reading) -> Quantity | None:
