@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.methodology.propagate import Row, total
-from wattproof.resources.ledger import fsck_totals
+from wattproof.resources.ledger import fsck_operations, fsck_totals
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.fsck_tree import Tree
 from wattproof.resources.ledger.keyring import Keyring
@@ -98,6 +98,7 @@ def check(
             partial(_entries, connection, each, tree, keys),
             tree.check,
             lambda log_id=each: fsck_totals.check(connection, log_id),
+            lambda log_id=each: fsck_operations.check(connection, log_id),
             lambda log_id=each: _attempts(connection, log_id),
         )
         for step in steps:
@@ -183,6 +184,8 @@ def _against_receipt(settled: Settled, payload: Mapping[str, Any]) -> Iterator[s
     held: dict[str, Any] = {name: getattr(draft, name) for name in _STATED}
     held["log_id"], held["issued_at"], held["tags"] = settled.log_id, settled.recorded_at, list(draft.tags)
     yield from _differences(held, payload)
+    if draft.kind == "operation":
+        return  # its receipt states what its steps add up to, the entry itself nothing
     usage: dict[str, Any] = {name: getattr(draft.usage, name) for name in _USAGE}
     yield from _differences({**usage, "usage_source": draft.usage_source}, payload.get("usage") or {})
     outputs: Mapping[str, Any] = payload.get("outputs") or {}

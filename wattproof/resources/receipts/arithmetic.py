@@ -29,6 +29,8 @@ def judge_arithmetic(payload: Mapping[str, Any], checks: list[Check], *, request
     method = _method(payload)
     if isinstance(method, Verdict):
         return method
+    if not payload["operands"] and all(payload["outputs"][name] is None for name in OUTPUTS):
+        return unknown("no_estimate", f"It states no figures: {payload['reasons']['energy_nwh']}.")
     operands = [Operand(**operand) for operand in payload["operands"]]
     before: dict[str, float] | None = None
     if payload["kind"] == "adjustment":

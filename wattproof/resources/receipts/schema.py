@@ -30,6 +30,7 @@ USAGE_COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoni
 MAX_OPERANDS = 200
 _MAX_TAGS = 32
 _MAX_RECORDS = 1_000_000
+_MAX_STEPS = 500
 _MAX_GROUPS = 64
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
@@ -42,7 +43,7 @@ Check = Callable[[object, str], None]
 def validate_payload(payload: object) -> None:
     """Check a payload: exactly the keys of version 1, each of its type and within its bounds.
 
-    A block that only some receipts have (`batch`) is absent from the others.
+    A block that only some receipts have (`batch`, `operation`) is absent from the others.
 
     Raises:
         InvalidInput: names the field by its path, e.g. ``outputs.energy_nwh.low``.
@@ -230,8 +231,17 @@ _BATCH = _object(
     common=_any_object,
     groups=_list_of(_any_object, _MAX_GROUPS),
 )
+# What the receipt of an operation says of its steps; `resources/operations/closing.py` says what each means.
+_STEPS = _object(
+    operation_id=_text(),
+    count=_integer(0, _MAX_RECORDS),
+    root_hex=_hex(32),
+    steps=_or_null(_list_of(_object(seq=_integer(0, MAX_INTEGER), entry_hex=_hex(32)), _MAX_STEPS)),
+    first_occurred_at=_timestamp,
+    last_occurred_at=_timestamp,
+)
 _payload = _object_with(
-    {"batch": _BATCH},
+    {"batch": _BATCH, "operation": _STEPS},
     schema=_one_of(SCHEMA),
     log_id=_text(),
     issued_at=_timestamp,
