@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from wattproof.methodology.errors import LedgerLocked
+from wattproof.methodology.errors import LedgerLocked, LedgerUnusable
 from wattproof.resources.ledger import Ledger
+from wattproof.resources.ledger.lock import LOCKED_BYTE, FileLock, WindowsLocks
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Drafts
@@ -80,3 +83,80 @@ async def test_the_lock_of_a_killed_process_is_free(
 ) -> None:
     hold().kill()
     await open_home().aclose()
+
+
+class Runtime:
+    """Windows' C runtime as Microsoft documents `_locking`: mandatory locks on ranges of bytes, by open file."""
+
+    LK_UNLCK = 0
+    LK_NBLCK = 2
+
+    def __init__(self) -> None:
+        self.held: dict[int, int] = {}
+
+    def locking(self, fd: int, mode: int, nbytes: int, /) -> None:
+        assert nbytes == 1
+        place = os.lseek(fd, 0, os.SEEK_CUR)
+        holder = next((other for other, byte in self.held.items() if byte == place), None)
+        if mode == self.LK_UNLCK:
+            if holder != fd:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            del self.held[fd]
+        else:
+            assert mode == self.LK_NBLCK
+            if holder is not None:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            self.held[fd] = place
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Iterator[Callable[[], FileLock]]:
+    """Opens the lock of one file as Windows would, in as many processes as it is called."""
+    runtime, opened = Runtime(), list[FileLock]()
+
+    def open_one() -> FileLock:
+        locks = WindowsLocks(runtime)
+        opened.append(FileLock(tmp_path / "ledger.lock", clock=lambda: 0.0, timeout_s=0.02, locks=locks))
+        return opened[-1]
+
+    yield open_one
+    assert runtime.held == {}
+    for lock in opened:
+        lock.close()
+
+
+def test_on_windows_one_holds_the_lock_and_the_other_is_told_who(windows: Callable[[], FileLock]) -> None:
+    mine, theirs = windows(), windows()
+    told = pytest.raises(LedgerLocked, match=rf"held by process {os.getpid()} on .* since 1970-01-01")
+    with mine.held(), told, theirs.held():
+        pytest.fail("both hold it")
+    with theirs.held():
+        pass
+
+
+def test_on_windows_the_holders_name_is_not_in_the_locked_range(
+    windows: Callable[[], FileLock], tmp_path: Path
+) -> None:
+    with windows().held():
+        assert 0 < (tmp_path / "ledger.lock").stat().st_size <= LOCKED_BYTE
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path) -> None:
+    class NoLocks(Runtime):
+        def locking(self, fd: int, mode: int, nbytes: int, /) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    lock = FileLock(tmp_path / "lock", clock=lambda: 0.0, timeout_s=0.02, locks=WindowsLocks(NoLocks()))
+    with pytest.raises(LedgerUnusable, match="lock cannot be used: No locks available"), lock.held():
+        pytest.fail("there is no lock to hold")
+    lock.close()
+
+
+def test_the_locks_of_this_system_exclude_another_open_file(tmp_path: Path) -> None:
+    one, other = (FileLock(tmp_path / "lock", clock=lambda: 0.0, timeout_s=0.02) for _ in range(2))
+    with one.held(), pytest.raises(LedgerLocked), other.held():
+        pytest.fail("both hold it")
+    with other.held():
+        pass
+    one.close()
+    other.close()

@@ -52,6 +52,7 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
     found += _settings(settings, environ)
     found.append(_home(settings))
     found.append(await _ledger(settings))
+    found.append(_sqlite())
     found.append(_attempted("data", lambda: Check("data", "ok", _edition())))
     found.append(_embedded(settings))
     found.append(await _local_servers(settings))
@@ -113,6 +114,15 @@ async def _ledger(settings: Settings) -> Check:
     except WattproofError as error:
         return Check("ledger", "fail", str(error), "wattproof ledger fsck says more.")
     return Check("ledger", "ok", f"{size} entries, root {root.hex()[:16]}…, key {ledger.issuer.kid[:12]}…")
+
+
+def _sqlite() -> Check:
+    from wattproof.resources.ledger.driver import sqlite3, sqlite_note
+
+    note = sqlite_note()
+    if note is None:
+        return Check("sqlite", "ok", f"SQLite {sqlite3.sqlite_version}, from {sqlite3.__name__.partition('.')[0]}")
+    return Check("sqlite", "note", note, "For a fixed one: pip install 'wattproof[sqlite]'.")
 
 
 def _edition() -> str:

@@ -1,8 +1,8 @@
 """SQLite connections as the ledger needs them, and its errors as ours.
 
-Every connection is in autocommit mode: transactions are begun and ended by the code that means them. `pysqlite3` is
-preferred when it is installed, because SQLite 3.7.0 to 3.51.2 has a race between checkpoints and commits
-(https://www.sqlite.org/wal.html#walreset); the file lock closes it for every version.
+Every connection is in autocommit mode: transactions are begun and ended by the code that means them. `pysqlite3` (the
+extra `[sqlite]`) is used where it is installed and brings a SQLite without the race of 3.7.0 to 3.51.2 between
+checkpoints and commits (https://www.sqlite.org/wal.html#walreset); the file lock closes that race for every version.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from urllib.parse import quote
 
 from wattproof.methodology.errors import LedgerUnusable
 
+# The versions of SQLite that have the race.
+_RACE_FROM, _RACE_FIXED = (3, 7, 0), (3, 51, 3)
+
 if TYPE_CHECKING:
     import sqlite3
 else:
@@ -22,12 +25,29 @@ else:
         from pysqlite3 import dbapi2 as sqlite3
     except ImportError:
         import sqlite3
+    else:
+        if sqlite3.sqlite_version_info < _RACE_FIXED:
+            import sqlite3
 
-__all__ = ["BUSY_TIMEOUT_MS", "open_reader", "open_writer", "sqlite3", "sqlite_errors", "unusable"]
+__all__ = ["BUSY_TIMEOUT_MS", "open_reader", "open_writer", "sqlite3", "sqlite_errors", "sqlite_note", "unusable"]
 
 # Writers queue at the file lock; only a foreign program can make SQLite itself busy.
 BUSY_TIMEOUT_MS = 10_000
 _STATEMENTS = 256
+
+
+def sqlite_note(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | None:
+    """What is known against the SQLite `version` in use, and why it does no harm here; None where nothing is.
+
+    Source: https://www.sqlite.org/wal.html#walreset.
+    """
+    if not _RACE_FROM <= version < _RACE_FIXED:
+        return None
+    return (
+        f"SQLite {'.'.join(map(str, version))} can damage a database when one connection resets the write-ahead log "
+        "while another commits (3.7.0 to 3.51.2). The ledger's file lock keeps wattproof's own processes from doing "
+        "that; another program that writes to the file does not know the lock"
+    )
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,8 @@
 
 SQLite's own busy handler sleeps and polls inside the database and starves under load; this lock is asked for without
 blocking until a deadline, and whoever holds it leaves its name in the file.
+
+Tested on Linux. The paths of macOS (the same `flock`) and Windows (`msvcrt.locking`) have not run there yet.
 """
 
 from __future__ import annotations
@@ -14,38 +16,91 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from wattproof.methodology.errors import LedgerLocked
 from wattproof.resources.ledger.driver import sqlite_errors, unusable
 
-__all__ = ["FileLock"]
+__all__ = ["LOCKED_BYTE", "FileLock", "Locks", "Msvcrt", "WindowsLocks", "system_locks"]
 
 _FIRST_WAIT_S = 0.000_2
 _LONGEST_WAIT_S = 0.004
 _HOLDER_BYTES = 200
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+
+LOCKED_BYTE = 1 << 30
+"""Which byte of the file is locked on Windows."""
+
+
+class Locks(Protocol):
+    """How an operating system locks an open file for this process. `acquire` never waits.
+
+    Raises (`acquire`):
+        BlockingIOError, PermissionError: another process holds the lock.
+        OSError: the file system has no locks.
+    """
+
+    def acquire(self, descriptor: int) -> None: ...
+
+    def release(self, descriptor: int) -> None: ...
+
+
+class Msvcrt(Protocol):
+    """What is used of the module `msvcrt`."""
+
+    @property
+    def LK_NBLCK(self) -> int: ...  # noqa: N802
+
+    @property
+    def LK_UNLCK(self) -> int: ...  # noqa: N802
+
+    def locking(self, fd: int, mode: int, nbytes: int, /) -> None: ...
+
+
+class WindowsLocks:
+    """One byte, locked with the C runtime of Windows; it ends with the process there too.
+
+    The byte is far behind the holder's name: locks are mandatory on Windows, and would hide the name.
+    """
+
+    def __init__(self, msvcrt: Msvcrt) -> None:
+        self._msvcrt = msvcrt
+
+    def acquire(self, descriptor: int) -> None:
+        """Lock the byte. LK_NBLCK gives up at once with EACCES, which is a PermissionError."""
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+        self._msvcrt.locking(descriptor, self._msvcrt.LK_NBLCK, 1)
+
+    def release(self, descriptor: int) -> None:
+        """Unlock it; the position must be that of the lock."""
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+        self._msvcrt.locking(descriptor, self._msvcrt.LK_UNLCK, 1)
+
 
 if sys.platform == "win32":
     import msvcrt
 
-    # A byte far behind the holder's name: Windows locks are mandatory and would hide it.
-    _LOCKED_BYTE = 1 << 30
-
-    def _try_lock(descriptor: int) -> None:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-    def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    def system_locks() -> Locks:
+        """The locks of this operating system."""
+        return WindowsLocks(msvcrt)
 
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    class PosixLocks:
+        """`flock`, on Linux and macOS: the lock belongs to the open file, and ends with the process."""
 
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        def acquire(self, descriptor: int) -> None:
+            """Lock the whole file."""
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        def release(self, descriptor: int) -> None:
+            """Unlock it."""
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def system_locks() -> Locks:
+        """The locks of this operating system."""
+        return PosixLocks()
 
 
 class FileLock:
@@ -54,12 +109,13 @@ class FileLock:
     The operating system drops it when the process dies, so it is never left behind.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float], timeout_s: float) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float], timeout_s: float, locks: Locks | None = None) -> None:
+        self._locks = system_locks() if locks is None else locks
         self._path = path
         self._clock = clock
         self._timeout_s = timeout_s
         with sqlite_errors(path):
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         self._name = f"process {os.getpid()} on {socket.gethostname()}"
 
     @contextmanager
@@ -74,7 +130,7 @@ class FileLock:
         try:
             yield
         finally:
-            _unlock(self._descriptor)
+            self._locks.release(self._descriptor)
 
     def close(self) -> None:
         """Give the file back to the operating system."""
@@ -99,7 +155,7 @@ class FileLock:
 
     def _tried(self) -> bool:
         try:
-            _try_lock(self._descriptor)
+            self._locks.acquire(self._descriptor)
         except (BlockingIOError, PermissionError):
             return False
         except OSError as error:
