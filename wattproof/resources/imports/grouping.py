@@ -107,6 +107,16 @@ class Grouping:
         """Where the records of a key are taken to have run."""
         return self._prepared[key].placed
 
+    def add_up(self, entries: Sequence[tuple[Key, Record]]) -> None:
+        """Add entries to what `energy` gives."""
+        means: dict[Key, list[tuple[int | None, ...]]] = {}
+        for key, record in entries:
+            means.setdefault(key, []).append(record.energy_means)
+        for key, of_group in means.items():
+            prepared = self._prepared[key]
+            added = zip(prepared.energy_sums, *of_group, strict=False)
+            prepared.energy_sums = [sum(filter(None, column)) for column in added]
+
     def energy(self, keys: Sequence[Key]) -> list[Row]:
         """Energy [nWh] of all entries so far of these groups, as parts of a total."""
         rows: list[Row] = []
@@ -118,7 +128,7 @@ class Grouping:
         return rows
 
     def entry(self, usage: UsageRecord) -> tuple[Key, Record]:
-        """The entry of one record, and its key; `Record.group` is set by whoever puts a batch together."""
+        """The entry of one record, and the key of its group."""
         bucket = usage.until is not None
         key = Key(
             usage.provider,
@@ -137,7 +147,6 @@ class Grouping:
             prepared = self._prepared.get(key) or self._prepare(key)
         amounts, energy, carbon = figures or (_NO_AMOUNTS, _NO_MEANS, _NO_MEANS)
         record = Record(
-            0,
             usage.external_id,
             usage.occurred_at,
             (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens),
@@ -251,7 +260,6 @@ def _figures(
         amounts += (round(median * scale), round(median / spread * scale), round(median * spread * scale))
     energy = [round(wh * times * per_wh) for wh, (per_wh, _) in zip(terms_wh, prepared.means, strict=True)]
     carbon = [round(wh * times * per_wh) for wh, (_, per_wh) in zip(terms_wh, prepared.means, strict=True)]
-    prepared.energy_sums = [a + b for a, b in zip(prepared.energy_sums, energy, strict=True)]
     return tuple(amounts), tuple(energy), tuple(carbon)
 
 

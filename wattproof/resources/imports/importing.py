@@ -174,6 +174,7 @@ def _next(
         key, record = grouping.entry(taken)
         chunk.append((key, record))
         _add(report, usage, key, request.totals)
+    grouping.add_up(chunk)
     return chunk
 
 

@@ -53,12 +53,12 @@ def read(files: Files, notes: Notes, now_s: float) -> Iterator[UsageRecord]:
                 continue
             notes.recognised += 1
             try:
-                yield _record(row)
+                record, stated = _record(row), count(row.get("total_tokens"))
             except Skip as reason:
                 notes.skip(str(reason), where)
                 continue
-            if row.get("total_tokens"):
-                notes.state(count(row["total_tokens"]))
+            notes.state(stated or record.total_tokens)
+            yield record
 
 
 def _record(row: Mapping[str, Any]) -> UsageRecord:
@@ -80,7 +80,7 @@ def _record(row: Mapping[str, Any]) -> UsageRecord:
         *counts,
         "caller",
         _workload(row.get("call_type")),
-        "failed" if row.get("status") in _FAILED else "completed",
+        "failed" if str(row.get("status")) in _FAILED else "completed",
         micros(row.get("spend")),
         "USD",
         _latency_ms(row, started_at),
@@ -124,7 +124,7 @@ def _usage_detail(metadata: object) -> Mapping[str, Any]:
 
 def _latency_ms(row: Mapping[str, Any], started_at: object) -> int | None:
     stated = row.get("request_duration_ms")
-    if stated not in {None, ""}:
+    if stated is not None and stated != "":
         return milliseconds(stated)
     ended_at = row.get("endTime")
     if not (isinstance(started_at, str) and isinstance(ended_at, str)):

@@ -62,13 +62,13 @@ def _batch(
     keys: Sequence[Key], members: Mapping[Key, Sequence[Record]], grouping: Grouping, request: ImportRequest
 ) -> Batch:
     groups = [grouping.group(key) for key in keys]
-    records = [record._replace(group=place) for place, key in enumerate(keys) for record in members[key]]
-    draft = _draft(groups, max(record.occurred_at for record in records))
+    records = [members[key] for key in keys]
+    draft = _draft(groups, max(record.occurred_at for of_group in records for record in of_group))
     return Batch(
         source=draft.source,
         groups=groups,
         records=records,
-        nonces=request.random_bytes(NONCE_BYTES * len(records)),
+        nonces=request.random_bytes(NONCE_BYTES * sum(map(len, records))),
         draft=draft,
         payload=partial(_payload, draft, groups[0].statement, request.random_bytes(NONCE_BYTES)),
     )

@@ -140,6 +140,9 @@ def micros(value: object) -> int | None:
     """An amount of money in millionths; None where there is none, or a credit."""
     if value is None or value == "" or isinstance(value, bool):
         return None
+    if isinstance(value, float):
+        # Half a millionth is nothing; text keeps every digit.
+        return round(value * 1_000_000) if 0 <= value <= _MOST_MICROS / 1_000_000 else None
     try:
         found = Decimal(str(value)) * 1_000_000
         return round(found) if 0 <= found <= _MOST_MICROS else None
@@ -163,8 +166,9 @@ def named(kind: str, value: object) -> str | None:
     return None if found is None else f"{kind}:{found}"[:_LONGEST]
 
 
-@lru_cache(maxsize=65536)
 def _clean(text: str) -> str | None:
+    if text.isascii() and text.isprintable() and len(text) <= _LONGEST:
+        return text.strip() or None
     if not text.isascii():
         text = text.encode(errors="replace").decode()
     text = text[:_LONGEST].strip()

@@ -32,6 +32,7 @@ from wattproof.resources.ledger.rows import AMOUNTS, INSERTED, Place, check_draf
 from wattproof.resources.ledger.sums import MAX_TERMS
 from wattproof.resources.receipts import Frontier, entry_hash, leaf_hash, receipt_id
 from wattproof.resources.receipts.batch import RECORD_SCHEMA, factored, group_id
+from wattproof.resources.receipts.schema import USAGE_COUNTS
 
 __all__ = [
     "MAX_RECORDS",
@@ -54,7 +55,7 @@ _NO_MEANS = (None,) * MAX_TERMS
 
 
 class Record(NamedTuple):
-    """What one record has of its own. `group` is the place of its group among those of the batch.
+    """What one record has of its own.
 
     `usage` is input, cached input, output and reasoning tokens. `amounts` holds median, low and high of each of
     `rows.AMOUNTS`, `energy_means` and `carbon_means` the means of the terms of the group's draft, all None where the
@@ -62,7 +63,6 @@ class Record(NamedTuple):
     bucket; for a single request 1 and None.
     """
 
-    group: int
     external_id: str
     occurred_at: str
     usage: tuple[int, int, int, int]
@@ -92,16 +92,20 @@ class Group:
         object.__setattr__(self, "id", group_id(self.statement))
 
 
+_Members = list[tuple[Group, Sequence[Record]]]
+"""The records of each group of a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one source and their groups. `nonces` holds 16 random bytes for each record.
+    """Records of one source: `records[k]` are those of `groups[k]`. `nonces` holds 16 random bytes for each record.
 
     `draft` is the batch's own entry; `payload(block, issued_at)` is what its receipt states around the block `batch`.
     """
 
     source: str
     groups: Sequence[Group]
-    records: Sequence[Record]
+    records: Sequence[Sequence[Record]]
     nonces: bytes
     draft: EntryDraft
     payload: Callable[[Mapping[str, Any], str], Mapping[str, Any]]
@@ -123,9 +127,10 @@ def check_batch(batch: Batch) -> None:
     Raises:
         InvalidInput: a draft is malformed, or the batch is too large.
     """
-    if not 1 <= len(batch.records) <= MAX_RECORDS:
-        raise InvalidInput("records", f"are {len(batch.records)}", f"give 1 to {MAX_RECORDS} at once")
-    if len(batch.nonces) != NONCE_BYTES * len(batch.records):
+    count = sum(map(len, batch.records))
+    if not 1 <= count <= MAX_RECORDS or len(batch.records) != len(batch.groups):
+        raise InvalidInput("records", f"are {count}", f"give 1 to {MAX_RECORDS} at once, by group")
+    if len(batch.nonces) != NONCE_BYTES * count:
         raise InvalidInput("nonces", f"have {len(batch.nonces)} bytes", f"give {NONCE_BYTES} for each record")
     for draft in (batch.draft, *(group.draft for group in batch.groups)):
         check_draft(draft)
@@ -149,37 +154,44 @@ def append_batch(
         InvalidInput: the receipt of the batch cannot be signed.
     """
     log_id = batch.draft.log_id
-    kept = _new(transaction.connection, log_id, batch)
-    known = len(batch.records) - len(kept)
-    if not kept:
+    members = _new(transaction.connection, log_id, batch)
+    count = sum(len(records) for _, records in members)
+    known = sum(map(len, batch.records)) - count
+    if not count:
         return Appended(0, known)
-    records = [record for record, _ in kept]
-    used = sorted({record.group for record in records})
-    texts = [_text(record, batch.groups[record.group].id, nonce) for record, nonce in kept]
+    nonces = iter([batch.nonces[place : place + NONCE_BYTES] for place in range(0, len(batch.nonces), NONCE_BYTES)])
+    texts = [_text(record, group.id, next(nonces)) for group, records in members for record in records]
     hashes = [entry_hash(text) for text in texts]
     leaves = [leaf_hash(entry) for entry in hashes]
-    block = _block(batch, records, used, Frontier().extend(leaves).root())
-
+    block = _block(batch.source, members, Frontier().extend(leaves).root())
     draft = replace(batch.draft, synthetic=synthetic)
     own = append(transaction, draft, partial(sign, partial(batch.payload, block)), None)
-    _insert(transaction, batch, records, hashes, parent_id=own.receipt_id, first_seq=own.seq + 1, synthetic=synthetic)
-    rows = [(log_id, own.seq + 1 + k, text) for k, text in enumerate(texts)]
+    _insert(transaction, members, hashes, parent_id=own.receipt_id, first_seq=own.seq + 1, synthetic=synthetic)
+    rows = [(log_id, seq, text) for seq, text in enumerate(texts, own.seq + 1)]
     transaction.connection.executemany("INSERT INTO receipt VALUES (?, ?, ?)", rows)
     log = transaction.log(log_id)
     log.leaves.extend(leaves)
-    log.in_operations = log.in_operations or any(record.operation_id is not None for record in records)
-    return Appended(len(records), known, own.receipt_id, own.seq)
+    in_operations = any(record.operation_id is not None for _, records in members for record in records)
+    log.in_operations = log.in_operations or in_operations
+    return Appended(count, known, own.receipt_id, own.seq)
 
 
-def _new(connection: sqlite3.Connection, log_id: str, batch: Batch) -> list[tuple[Record, bytes]]:
-    """The records that the log lacks, each once, with their nonces."""
-    seen = known_ids(connection, log_id, batch.source, [record.external_id for record in batch.records])
-    kept: list[tuple[Record, bytes]] = []
-    for place, record in enumerate(batch.records):
-        if record.external_id not in seen:
-            seen.add(record.external_id)
-            kept.append((record, batch.nonces[place * NONCE_BYTES : (place + 1) * NONCE_BYTES]))
-    return kept
+def _new(connection: sqlite3.Connection, log_id: str, batch: Batch) -> _Members:
+    """The records that the log lacks, each once; groups without any are left out."""
+    asked = [record.external_id for records in batch.records for record in records]
+    seen = known_ids(connection, log_id, batch.source, asked)
+    if not seen and len(set(asked)) == len(asked):
+        return list(zip(batch.groups, batch.records, strict=True))
+    found: _Members = []
+    for group, records in zip(batch.groups, batch.records, strict=True):
+        kept: list[Record] = []
+        for record in records:
+            if record.external_id not in seen:
+                seen.add(record.external_id)
+                kept.append(record)
+        if kept:
+            found.append((group, kept))
+    return found
 
 
 def _text(record: Record, group: str, nonce: bytes) -> str:
@@ -211,26 +223,22 @@ def _name(value: str | None) -> str:
     return _UNKNOWN if value is None else _quoted(value)
 
 
-def _block(batch: Batch, records: Sequence[Record], used: Sequence[int], root: bytes) -> dict[str, Any]:
-    common, own = factored([batch.groups[place].statement for place in used])
+def _block(source: str, members: _Members, root: bytes) -> dict[str, Any]:
+    common, own = factored([group.statement for group, _ in members])
+    records = [record for _, of_group in members for record in of_group]
     requests = [record.requests for record in records]
     times = [record.occurred_at for record in records]
-    totals = [sum(counts) for counts in zip(*(record.usage for record in records), strict=True)]
-    members: dict[int, list[Record]] = {}
-    for record in records:
-        members.setdefault(record.group, []).append(record)
-    energy, energy_known = _total(batch, members, "energy")
-    carbon, carbon_known = _total(batch, members, "carbon")
+    usage = [sum(counts) for counts in zip(*[record.usage for record in records], strict=True)]
+    energy, energy_known = _total(members, "energy")
+    carbon, carbon_known = _total(members, "carbon")
     return {
-        "source": batch.source,
+        "source": source,
         "count": len(records),
         "root_hex": root.hex(),
         "first_occurred_at": min(times),
         "last_occurred_at": max(times),
         "requests": None if None in requests else sum(count or 0 for count in requests),
-        "usage": dict(
-            zip(("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"), totals, strict=True)
-        ),
+        "usage": dict(zip(USAGE_COUNTS, usage, strict=True)),
         "energy_nwh": energy,
         "carbon_location_ng": carbon,
         "energy_known": energy_known,
@@ -240,13 +248,13 @@ def _block(batch: Batch, records: Sequence[Record], used: Sequence[int], root: b
     }
 
 
-def _total(batch: Batch, members: Mapping[int, Sequence[Record]], kind: str) -> tuple[dict[str, Any] | None, int]:
+def _total(members: _Members, kind: str) -> tuple[dict[str, Any] | None, int]:
     """The total of energy or carbon with its interval, and over how many records."""
     means_of = attrgetter(f"{kind}_means")
     rows: list[Row] = []
     known = 0
-    for place, records in members.items():
-        terms = batch.groups[place].draft.terms
+    for group, records in members:
+        terms = group.draft.terms
         if not terms or means_of(records[0])[0] is None:
             continue
         known += len(records)
@@ -293,25 +301,22 @@ _QUOTE = f"SELECT {', '.join(['quote(?)'] * len(_SHARED_COLUMNS))}"
 
 def _insert(
     transaction: Transaction,
-    batch: Batch,
-    records: Sequence[Record],
+    members: _Members,
     hashes: Sequence[bytes],
     *,
     parent_id: str,
     first_seq: int,
     synthetic: bool,
 ) -> None:
-    rows: dict[int, list[tuple[Any, ...]]] = {}
-    for seq, (record, entry) in enumerate(zip(records, hashes, strict=True), first_seq):
-        rows.setdefault(record.group, []).append(_varying(record, seq, entry))
-    for place, of_group in rows.items():
-        group = batch.groups[place]
+    placed = enumerate(hashes, first_seq)
+    for group, records in members:
+        rows = [_varying(record, *next(placed)) for record in records]
         shared = _shared(transaction, group, parent_id=parent_id, synthetic=synthetic)
         shape: Any = orjson.Fragment(orjson.dumps(shape_of(group.draft.terms)))
-        checked = [(*row, _row_check((*shared, *row), shape)) for row in of_group]
+        checked = [(*row, _row_check((*shared, *row), shape)) for row in rows]
         transaction.connection.executemany(_insert_for(transaction, shared), checked)
-        tagged = [(seq, tag) for seq, *_ in of_group for tag in group.draft.tags]
         log_id = group.draft.log_id
+        tagged = [(seq, tag) for seq, *_ in rows for tag in group.draft.tags]
         of_tags = [(log_id, tag, seq) for seq, tag in tagged]
         transaction.connection.executemany("INSERT INTO entry_tag VALUES (?, ?, ?)", of_tags)
         transaction.log(log_id).tagged.extend(tagged)
