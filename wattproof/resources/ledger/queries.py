@@ -126,7 +126,7 @@ def inclusion(connection: sqlite3.Connection, log_id: str, seq: int, tree_size: 
     if not 0 <= seq < size <= frontier.size:
         raise InvalidInput("seq", f"is {seq}", f"give an entry below the tree size; log {log_id!r} has {frontier.size}")
 
-    subtree = subtrees(connection, log_id)
+    subtree = subtrees(connection, log_id, frontier)
     root = frontier.root() if size == frontier.size else subtree(0, size)
     return InclusionProof(log_id, seq, size, root, tuple(inclusion_proof(seq, size, subtree)))
 

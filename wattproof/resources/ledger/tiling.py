@@ -6,10 +6,11 @@ of the full tiles below, which stand in a column of their own, before the hashes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.receipts import leaf_hash
+from wattproof.resources.receipts import Frontier, leaf_hash
+from wattproof.resources.receipts.merkle import Subtree, node_hash
 from wattproof.resources.receipts.tiles import TILE_WIDTH, TileReader, subtree_from_tiles, tile_from_bytes, tree_root
 
 __all__ = ["add_tiles", "entry_hashes", "subtrees", "tile_reader"]
@@ -49,9 +50,26 @@ def tile_reader(connection: sqlite3.Connection, log_id: str) -> TileReader:
     return read
 
 
-def subtrees(connection: sqlite3.Connection, log_id: str) -> Callable[[int, int], bytes]:
-    """The root over any range of a log's leaves, from a few tiles."""
-    return subtree_from_tiles(tile_reader(connection, log_id))
+def subtrees(connection: sqlite3.Connection, log_id: str, head: Frontier | None = None) -> Subtree:
+    """The root over any range of a log's leaves, from a few tiles; `head` spares those at the right edge."""
+    from_tiles = subtree_from_tiles(tile_reader(connection, log_id))
+    if head is None:
+        return from_tiles
+    starts, start = dict[int, int](), 0
+    for place, bit in enumerate(bit for bit in range(head.size.bit_length(), -1, -1) if head.size >> bit & 1):
+        starts[start] = place
+        start += 1 << bit
+
+    def subtree(start: int, end: int) -> bytes:
+        place = starts.get(start) if end == head.size else None
+        if place is None:
+            return from_tiles(start, end)
+        *left, node = head.hashes[place:]
+        for hashed in reversed(left):
+            node = node_hash(hashed, node)
+        return node
+
+    return subtree
 
 
 def _nodes(connection: sqlite3.Connection, log_id: str, level: int, index: int) -> list[bytes]:
