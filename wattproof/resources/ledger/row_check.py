@@ -20,9 +20,12 @@ from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 if TYPE_CHECKING:
     from wattproof.resources.ledger.records import FactorTerm
 
-__all__ = ["CHECK_BYTES", "TermShape", "row_checker", "shape_of", "stored_shape"]
+__all__ = ["CHECK_BYTES", "WHOLE", "TermShape", "row_checker", "shape_of", "stored_shape"]
 
 CHECK_BYTES = 16
+
+WHOLE = "(whole)"
+"""The name of the one term of an amount that came without terms; it has no shape."""
 
 # Ids that another store may give anew, and sums that follow from the other columns.
 _LEFT_OUT = frozenset({"row_check", "signature_id", "dim", "energy_own_variance", "carbon_own_variance"})
@@ -55,7 +58,8 @@ def stored_shape(signature: str) -> TermShape:
     Raises:
         ValueError, LookupError, TypeError: it is not one.
     """
-    return [(t["name"], t["energy"], t["carbon"], t["own_sigma"]) for t in orjson.loads(signature)["terms"]]
+    terms = orjson.loads(signature)["terms"]
+    return [(t["name"], t["energy"], t["carbon"], t["own_sigma"]) for t in terms if t["name"] != WHOLE]
 
 
 def _hex(value: bytes) -> str:

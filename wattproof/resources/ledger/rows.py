@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.quantity import Usage, UsageChange
 from wattproof.resources.ledger.records import Amount, EntryDraft, FactorTerm, Settled
-from wattproof.resources.ledger.row_check import row_checker, shape_of
+from wattproof.resources.ledger.row_check import WHOLE, row_checker, shape_of
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 from wattproof.resources.ledger.sums import MAX_TERMS
 from wattproof.resources.ledger.times import check_instant
@@ -41,8 +41,6 @@ SELECT_ENTRY = (
     "LEFT JOIN decision d ON d.log_id = e.log_id AND d.seq = e.seq"
 )
 
-# The name of the one term of an amount that came without terms.
-_WHOLE = "(whole)"
 _UNKNOWN = (None, None, None)
 _MAX_NAME = 200
 _MAX_TAGS = 16
@@ -145,7 +143,7 @@ def terms_of(draft: EntryDraft) -> tuple[FactorTerm, ...]:
     energy, carbon = draft.energy_nwh, draft.carbon_location_ng
     if draft.terms or (energy is None and carbon is None):
         return draft.terms
-    return (FactorTerm(_WHOLE, energy.median if energy else 0, carbon.median if carbon else None, (), ()),)
+    return (FactorTerm(WHOLE, energy.median if energy else 0, carbon.median if carbon else None, (), ()),)
 
 
 def signature_json(draft: EntryDraft) -> str:
@@ -180,7 +178,7 @@ def to_row(draft: EntryDraft, place: Place) -> tuple[Any, ...]:
         sum([own_variance(t.energy_mean_nwh, t.energy_loadings, t.idiosyncratic_sigma) for t in terms]),
         sum([own_variance(t.carbon_mean_ng or 0, t.carbon_loadings, t.idiosyncratic_sigma) for t in terms]),
     )
-    return (*row, _row_check(row, shape_of(terms)))
+    return (*row, _row_check(row, shape_of(draft.terms)))
 
 
 def own_variance(mean: int, loadings: Sequence[tuple[str, float]], sigma: float) -> float:
@@ -224,5 +222,5 @@ def _terms(values: Mapping[str, Any], signature: Sequence[Mapping[str, Any]]) ->
             term["own_sigma"],
         )
         for k, term in enumerate(signature)
-        if term["name"] != _WHOLE
+        if term["name"] != WHOLE
     )
