@@ -14,10 +14,11 @@ from wattproof.resources.providers import ChatDelta, ChatEnd, endpoint_for, key_
 from wattproof.resources.providers.adapters import Connection, stream
 from wattproof.resources.routing import Candidate, Policy, require_allowed
 from wattproof.resources.runs.ask import Ask
+from wattproof.resources.runs.attempt import failure_code
 from wattproof.resources.runs.plan import plan
 from wattproof.resources.runs.records import AttemptFailed, RunDeps, RunEvent, RunRequest, RunSettled
 from wattproof.resources.runs.replay import find_replay, replayed
-from wattproof.resources.runs.run import Run, failure_code
+from wattproof.resources.runs.run import Run
 from wattproof.resources.runs.turns import running_elsewhere, still_running
 
 __all__ = ["execute"]
@@ -161,7 +162,7 @@ async def _answer(run: Run, others_left: bool) -> AsyncGenerator[ChatDelta | Run
     )
     await checkpoint_if_cancelled()
     run.sent = True
-    async with aclosing(stream(deployment, run.request.chat, connection)) as events:
+    async with aclosing(stream(deployment, run.ask.request.chat, connection)) as events:
         while run.end is None:
             event = await _next(run, events, others_left)
             if isinstance(event, ChatEnd):

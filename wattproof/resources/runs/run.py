@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from hashlib import sha256
 
-from wattproof.methodology.errors import LedgerError, LedgerLocked, RequestInFlight, Unavailable, UpstreamError
-from wattproof.methodology.quantity import Quantity, Usage
-from wattproof.resources.ledger.records import AttemptDraft, AttemptState, EntryStatus, Replay, Settled
+from wattproof.methodology.errors import LedgerError, LedgerLocked, RequestInFlight, UpstreamError
+from wattproof.methodology.quantity import Usage
+from wattproof.resources.ledger.records import AttemptState, EntryStatus, Replay, Settled
 from wattproof.resources.providers import ChatEnd, usage_so_far
 from wattproof.resources.routing import Candidate, decision_json
 from wattproof.resources.runs.ask import Ask
+from wattproof.resources.runs.attempt import Failure, attempt_draft, failure_code
 from wattproof.resources.runs.entry import Entry, Outcome, build_entry
 from wattproof.resources.runs.plan import Plan, timestamp
-from wattproof.resources.runs.records import RunDeps, RunRequest, RunSettled
+from wattproof.resources.runs.records import RunDeps, RunSettled
 from wattproof.resources.runs.shielded import shielded
 from wattproof.resources.runs.spending import over_limit
 from wattproof.resources.runs.tally import Share, Tally
 
-__all__ = ["Failure", "Run", "failure_code"]
+__all__ = ["Run"]
 
-# A lease outlives its deadline by this, so that a slow disk never makes a running attempt look abandoned.
-_LEASE_GRACE_S = 60.0
-_LARGEST_RESERVE = 2**53
 # Each waits for the ledger's own deadline.
 _LOCKED_TRIES = 3
 _SALT_BYTES = 32
 _NONCE_BYTES = 16
-
-Failure = UpstreamError | Unavailable
-"""Why a try can fail without ending the run."""
 
 
 @dataclass(slots=True)
@@ -39,18 +33,15 @@ class Run:
 
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
-    more may be written for this run. `trace` is the decision as JSON, once it was needed. `ends_at`
-    is its deadline (monotonic); `held_back` says which tries were not made because of what the earlier ones had spent;
-    `claimed` is the deployment that this run may try alone while it recovers.
+    more may be written for this run. `trace` is the decision as JSON, once it was needed; `held_back` says which tries
+    were not made because of what the earlier ones had spent; `claimed` is the deployment that this run may try alone
+    while it recovers.
     """
 
-    request: RunRequest
+    ask: Ask
     deps: RunDeps
     plan: Plan
-    body: bytes
-    request_id: str
     started: float
-    ends_at: float
     occurred_at: str
     candidate: Candidate
     trace: bytes = b""
@@ -69,16 +60,12 @@ class Run:
     @classmethod
     def begin(cls, ask: Ask, plan: Plan) -> Run:
         """A run that has written nothing yet."""
-        request, deps = ask.request, ask.deps
         return cls(
-            request=request,
-            deps=deps,
+            ask=ask,
+            deps=ask.deps,
             plan=plan,
-            body=ask.body,
-            request_id=ask.request_id,
-            started=deps.monotonic(),
-            ends_at=ask.ends_at,
-            occurred_at=timestamp(deps.clock()),
+            started=ask.deps.monotonic(),
+            occurred_at=timestamp(ask.deps.clock()),
             candidate=plan.order[0].candidate,
         )
 
@@ -90,7 +77,7 @@ class Run:
     @property
     def left_s(self) -> float:
         """Seconds until the deadline of the whole run."""
-        return self.ends_at - self.deps.monotonic()
+        return self.ask.left_s()
 
     def may_try(self, candidate: Candidate) -> bool:
         """Whether one more try there stays within what the policy allows the whole run; else it is noted."""
@@ -147,7 +134,7 @@ class Run:
         )
         self.deps.incumbents.used(self.plan.kind, deployment.id)
         settled = await self._settle("completed", end.finish_reason, end)
-        self.deps.answers.keep(self.deps.log_id, self.request_id, end)
+        self.deps.answers.keep(self.deps.log_id, self.ask.request_id, end)
         return settled
 
     async def settle_failed(self, error: Failure) -> RunSettled | None:
@@ -181,7 +168,7 @@ class Run:
 
     async def _open_attempt(self, candidate: Candidate) -> Replay | None:
         """Shielded as a whole, so that a try that is recorded is also known here, whoever cancels meanwhile."""
-        opening = asyncio.ensure_future(self.deps.ledger.open_attempt(self._attempt(candidate)))
+        opening = asyncio.ensure_future(self.deps.ledger.open_attempt(attempt_draft(self.ask, self.plan, candidate)))
         if not self.trace:
             # While the ledger's thread writes, this one prepares what the entry will need.
             await asyncio.sleep(0)
@@ -204,9 +191,9 @@ class Run:
         entry = build_entry(
             Outcome(
                 log_id=self.deps.log_id,
-                request=self.request,
-                request_id=self.request_id,
-                body=self.body,
+                request=self.ask.request,
+                request_id=self.ask.request_id,
+                body=self.ask.body,
                 plan=self.plan,
                 trace=self.trace,
                 candidate=self.candidate,
@@ -248,25 +235,13 @@ class Run:
     async def _close(self, state: AttemptState, reason: str, usage: Usage | None) -> None:
         self.is_open = False
         ledger = self.deps.ledger
-        await shielded(ledger.close_attempt(self.deps.log_id, self.request_id, self.attempt_no, state, reason, usage))
-
-    def _attempt(self, candidate: Candidate) -> AttemptDraft:
-        return AttemptDraft(
-            log_id=self.deps.log_id,
-            request_id=self.request_id,
-            request_digest=sha256(self.body).digest(),
-            deployment=candidate.deployment.id,
-            lease_expires_at=self.deps.clock() + max(self.left_s, 0.0) + _LEASE_GRACE_S,
-            reserved_energy_nwh=_reserved_nano(candidate.energy_wh),
-            reserved_carbon_ng=_reserved_nano(candidate.carbon_gco2e),
-            reserved_tokens=self.plan.expected.total_tokens,
-            reserved_cost_micros=candidate.cost_usd_micros,
-            operation_id=self.request.operation_id,
+        await shielded(
+            ledger.close_attempt(self.deps.log_id, self.ask.request_id, self.attempt_no, state, reason, usage)
         )
 
     async def _add_earlier_tries(self) -> None:
         """The entry sums all tries of its request, also those that an earlier run of it left behind."""
-        for tried in await self.deps.ledger.attempts(self.deps.log_id, self.request_id):
+        for tried in await self.deps.ledger.attempts(self.deps.log_id, self.ask.request_id):
             if tried.usage is not None and tried.usage.total_tokens > 0:
                 share = Share(self.candidate.deployment, tried.usage, "local_count", tried.usage)
                 self.tally = self.tally.plus(share)
@@ -305,16 +280,4 @@ class Run:
         self.tally = self.tally.plus(share)
 
     def _counted(self, text: str) -> Usage:
-        return usage_so_far(self.request.chat, text)
-
-
-def _reserved_nano(amount: Quantity | None) -> int | None:
-    """The high bound in 1e-9 of its unit, bounded to what the ledger's integers hold."""
-    if amount is None:
-        return None
-    return min(round((amount.median if amount.high is None else amount.high) * 1e9), _LARGEST_RESERVE)
-
-
-def failure_code(error: Failure) -> str:
-    """The reason code of a failed try: what the provider's failure says, or `unavailable` on our side."""
-    return error.reason if isinstance(error, UpstreamError) else "unavailable"
+        return usage_so_far(self.ask.request.chat, text)
