@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.methodology.propagate import Row, total
-from wattproof.resources.ledger import fsck_operations, fsck_totals
+from wattproof.resources.ledger import fsck_batches, fsck_operations, fsck_totals
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.fsck_tree import Tree
 from wattproof.resources.ledger.keyring import Keyring
@@ -25,6 +25,7 @@ from wattproof.resources.ledger.rows import AMOUNTS, SELECT_ENTRY, from_row, own
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import entry_hash, keys_from_jwks, parse, receipt_id
+from wattproof.resources.receipts.batch import is_record
 from wattproof.resources.receipts.jws import verify
 
 __all__ = ["check"]
@@ -96,6 +97,7 @@ def check(
             tree.load_checkpoints()
         steps: tuple[Callable[[], Iterator[Finding]], ...] = (
             partial(_entries, connection, each, tree, keys),
+            partial(fsck_batches.check, connection, each, _against_receipt if signatures else None),
             tree.check,
             lambda log_id=each: fsck_totals.check(connection, log_id),
             lambda log_id=each: fsck_operations.check(connection, log_id),
@@ -170,6 +172,8 @@ def _signed(row: Sequence[Any], keys: Mapping[str, bytes]) -> Iterator[str]:
     yield from _hashes(settled.seq, settled.entry_hash, settled.receipt_id, settled.jws)
     if settled.jws is None or not settled.jws.isascii() or entry_hash(settled.jws) != settled.entry_hash:
         return
+    if is_record(settled.jws):
+        return  # signed for by its batch: fsck_batches
     try:
         parsed = parse(settled.jws)
         verify(parsed, keys)

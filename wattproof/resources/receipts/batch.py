@@ -40,6 +40,7 @@ __all__ = [
     "RecordProof",
     "batch_of",
     "expand",
+    "expanded",
     "factored",
     "grid_at",
     "group_id",
@@ -190,16 +191,21 @@ def expand(
         VerificationFailed: check ``format``, reason ``not_record``: record and group do not make a valid payload.
     """
     try:
-        payload = _expanded(record, group, batch_payload, batch_receipt_id)
+        payload = expanded(record, group, batch_payload, batch_receipt_id)
         validate_payload(payload)
     except (KeyError, TypeError, ValueError, InvalidInput) as error:
         raise _failed("not_record", f"Record and group do not make a payload of {SCHEMA}: {error}") from error
     return payload
 
 
-def _expanded(
+def expanded(
     record: Mapping[str, Any], group: Mapping[str, Any], batch_payload: Mapping[str, Any], batch_receipt_id: str
 ) -> dict[str, Any]:
+    """What `expand` gives, not checked.
+
+    Raises:
+        KeyError, TypeError, ValueError: record or group is malformed.
+    """
     usage: dict[str, int] = dict(zip(USAGE_COUNTS, record["usage"], strict=True))
     operands = [*group["operands"], *_token_operands(usage)] if group["operands"] else []
     return {

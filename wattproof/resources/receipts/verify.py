@@ -19,9 +19,10 @@ from typing import Any, Literal
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.resources.receipts import jws as jws_format
 from wattproof.resources.receipts.arithmetic import judge_arithmetic
+from wattproof.resources.receipts.batch import batch_of
 from wattproof.resources.receipts.key_times import KeyTimes, judge_key_times
 from wattproof.resources.receipts.log_evidence import Evidence, LogGiven, judge_inclusion
-from wattproof.resources.receipts.operation import judge_operation, steps_of
+from wattproof.resources.receipts.operation import is_operation, judge_operation
 from wattproof.resources.receipts.payload import entry_hash, receipt_id
 from wattproof.resources.receipts.plausibility import judge_freshness, judge_plausibility
 from wattproof.resources.receipts.proof import InclusionProof
@@ -145,10 +146,11 @@ def _judge_signature(
 
 def _judge_figures(payload: Mapping[str, Any], steps: Sequence[str], checks: list[Check]) -> Verdict:
     """An operation is added up from its steps; everything else is computed from its own operands."""
-    stated = steps_of(payload)
-    if stated is None:
-        return judge_arithmetic(payload, checks)
-    return judge_operation(payload, stated, steps, checks)
+    batch = batch_of(payload)
+    if batch is not None:
+        message = f"It signs for {batch['count']} records; each has its own figures (verify a record)."
+        return unknown("batch_of_records", message)
+    return judge_operation(payload, steps, checks) if is_operation(payload) else judge_arithmetic(payload, checks)
 
 
 def _judge_payload(payload: Mapping[str, Any]) -> Verdict | None:
