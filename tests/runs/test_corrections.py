@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +19,7 @@ from wattproof.resources.ledger import EntryDraft, SummaryQuery
 from wattproof.resources.receipts import exit_code, keys_from_jwks, parse, sign, verify_receipt
 from wattproof.resources.routing import Policy
 from wattproof.resources.runs import apply_corrections
+from wattproof.tools.reproduce import reproduction
 
 if TYPE_CHECKING:
     from tests.runs.conftest import Bench, Signal
@@ -64,6 +68,20 @@ async def test_its_receipt_establishes_every_verdict(bench: Bench, signal: Signa
     grid = parse(appended.jws).payload["grid"]
     assert grid["accounting"]["value_mgco2e_per_kwh"] == 80_000
     assert grid["routing"]["value_mgco2e_per_kwh"] == 50_000
+
+
+async def test_its_difference_is_computed_again_without_us(
+    bench: Bench, signal: Signal, accepted: EntryDraft, tmp_path: Path
+) -> None:
+    signal.said = {"FR": 80.0}
+    (appended,) = await apply_corrections(bench.deps)
+    assert appended.jws is not None
+    script = tmp_path / "reproduce.py"
+    script.write_text(reproduction(parse(appended.jws).payload, appended.receipt_id))
+    done = subprocess.run([sys.executable, "-I", "-S", str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "new values of intensity_gco2e_per_kwh" in done.stdout
+    assert done.stdout.endswith("agrees\n")
 
 
 @pytest.mark.parametrize("change", ["output", "usage"])

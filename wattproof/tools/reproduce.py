@@ -50,10 +50,10 @@ STATED = {stated}
 
 # The comparison.
 
-
+{difference}
 def main() -> int:
     numbers = {{row[0]: {Operand}(*row).number for row in OPERANDS}}
-    computed = {outputs}({prepare}(numbers, BOUNDARY)(numbers))
+{compute}
     print(METHOD_ID, BOUNDARY, "edition", EDITION)
     differing = 0
     for name, stated in STATED.items():
@@ -74,6 +74,27 @@ def main() -> int:
 if __name__ == "__main__":
     sys.exit(main())
 '''
+
+_COMPUTE = "    computed = {outputs}({prepare}(numbers, BOUNDARY)(numbers))"
+
+# An adjustment states what changed: see wattproof.resources.receipts.adjustment.
+_DIFFERENCE = '''
+def difference(new, old):
+    """By how much a figure changed; its bounds are the differences of the bounds, in order."""
+    if new is None or old is None:
+        return None
+    bounds = ("low", "median", "high")
+    if new["low"] is None or old["low"] is None:
+        return {"low": None, "median": new["median"] - old["median"], "high": None}
+    return dict(zip(bounds, sorted(new[bound] - old[bound] for bound in bounds)))
+
+'''
+_COMPUTE_CHANGE = """\
+    before = {{name[:-7]: numbers.pop(name) for name in list(numbers) if name.endswith("_before")}}
+    former = {{**numbers, **before}}
+    print("an adjustment: the difference that new values of", ", ".join(before), "make")
+    new, old = ({outputs}({prepare}(each, BOUNDARY)(each)) for each in (numbers, former))
+    computed = {{name: difference(new[name], old[name]) for name in new}}"""
 
 
 async def reproduce(receipt: str | dict[str, Any], deps: Deps) -> str:
@@ -105,6 +126,7 @@ def reproduction(payload: Mapping[str, Any], receipt_id: str) -> str:
     method = _method(payload)
     names, imports, source = formula_source(method)
     operands = [(o["name"], o["value"], o["exp10"], o["unit"], o["source_id"]) for o in payload["operands"]]
+    changes = payload["kind"] == "adjustment"
     rows = "".join(f"    {operand!r},\n" for operand in operands)
     return _HEADER.format(
         **names,
@@ -117,6 +139,8 @@ def reproduction(payload: Mapping[str, Any], receipt_id: str) -> str:
         operands=f"[\n{rows}]",
         stated=_literal(payload["outputs"]),
         source=source,
+        difference=_DIFFERENCE if changes else "",
+        compute=(_COMPUTE_CHANGE if changes else _COMPUTE).format(**names),
     )
 
 
