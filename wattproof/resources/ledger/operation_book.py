@@ -95,9 +95,9 @@ class OperationBook:
         check_name("operation_id", operation_id)
         return await self._read(view, log_id, operation_id, most_steps, self._clock())
 
-    async def steps(self, log_id: str, operation_id: str) -> tuple[Settled, ...]:
-        """Every step of the operation and of those below it, in the order of the log."""
-        return await self._read(steps_of, log_id, operation_id)
+    async def steps(self, log_id: str, operation_id: str, most: int | None = None) -> tuple[Settled, ...]:
+        """Every step (or the first `most`) of the operation and of those below it, in the order of the log."""
+        return await self._read(steps_of, log_id, operation_id, most)
 
     async def require_endable(self, log_id: str, operation_id: str) -> None:
         """Refuse to end what cannot be ended now, before its receipt is made.

@@ -114,12 +114,15 @@ def view(
     )
 
 
-def steps_of(connection: sqlite3.Connection, log_id: str, operation_id: str) -> tuple[Settled, ...]:
-    """Every step of the operation and of those below it, in the order of the log."""
+def steps_of(
+    connection: sqlite3.Connection, log_id: str, operation_id: str, most: int | None = None
+) -> tuple[Settled, ...]:
+    """Every step (or the first `most`) of the operation and of those below it, in the order of the log."""
     ids = family(connection, log_id, operation_id)
     places = ", ".join("?" * len(ids))
-    sql = f"{SELECT_ENTRY} WHERE e.log_id = ? AND e.operation_id IN ({places}) AND e.kind <> 'operation' ORDER BY e.seq"
-    return tuple(from_row(row) for row in connection.execute(sql, (log_id, *ids)))
+    where = f"e.log_id = ? AND e.operation_id IN ({places}) AND e.kind <> 'operation'"
+    sql = f"{SELECT_ENTRY} WHERE {where} ORDER BY e.seq LIMIT ?"
+    return tuple(from_row(row) for row in connection.execute(sql, (log_id, *ids, -1 if most is None else most)))
 
 
 def _largest(

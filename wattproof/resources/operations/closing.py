@@ -21,6 +21,7 @@ from hashlib import sha256
 from typing import Any
 
 from wattproof.methodology.data import EDITION, edition_sha256
+from wattproof.methodology.errors import VerificationFailed
 from wattproof.methodology.quantity import MAX_TOKENS, Usage
 from wattproof.resources.grid import reading_for
 from wattproof.resources.ledger.operation_total import total_of_steps
@@ -28,11 +29,11 @@ from wattproof.resources.ledger.operation_view import OperationView
 from wattproof.resources.ledger.records import EntryDraft, Settled
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.providers.records import EVIDENCE_RANK
-from wattproof.resources.receipts import Frontier, build_payload, leaf_hash, validate_payload
+from wattproof.resources.receipts import Frontier, build_payload, leaf_hash, parse, validate_payload
 from wattproof.resources.receipts.schema import USAGE_COUNTS
 from wattproof.resources.receipts.statement import Statement
 
-__all__ = ["MAX_LISTED", "TOTAL_METHOD", "Closing", "closing_of"]
+__all__ = ["MAX_LISTED", "TOTAL_METHOD", "Closing", "closing_of", "ran_locally"]
 
 MAX_LISTED = 256
 """More steps than this are not listed, so that the receipt stays within 64 KiB; their root stands for them."""
@@ -88,6 +89,20 @@ def closing_of(view: OperationView, steps: Sequence[Settled], *, local: bool, no
     payload["operation"] = _block(view.operation_id, steps, now)
     validate_payload(payload)
     return Closing(draft, Statement(payload), tuple(step.seq for step in steps), outputs)
+
+
+def ran_locally(steps: Sequence[Settled]) -> bool:
+    """Whether the receipts of all steps say that they ran on machines of the operator."""
+    return bool(steps) and all(_ghg_scope(step) == "scope2" for step in steps)
+
+
+def _ghg_scope(step: Settled) -> object:
+    if step.jws is None:
+        return None
+    try:
+        return parse(step.jws).payload.get("ghg_scope")
+    except VerificationFailed:
+        return None  # a record of a batch has no receipt of its own
 
 
 _STATED = (

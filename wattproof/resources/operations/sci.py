@@ -20,9 +20,9 @@ from wattproof.methodology.quantity import Operand
 from wattproof.resources.ledger.records import Settled, SummaryRow
 from wattproof.resources.receipts import parse
 
-__all__ = ["MAX_STEPS", "Sci", "sci_of"]
+__all__ = ["MAX_SCI_STEPS", "Sci", "sci_of"]
 
-MAX_STEPS = 500
+MAX_SCI_STEPS = 500
 """Beyond this M is not computed: every step's method would be run again."""
 
 
@@ -46,8 +46,8 @@ def sci_of(total: SummaryRow, steps: Sequence[Settled]) -> Sci:
     energy_kwh, whole_g = total.energy_wh[0] / 1000, total.carbon_gco2e[0]
     if not energy_kwh:
         return Sci(0.0, None, None, None, "no energy was used")
-    if len(steps) > MAX_STEPS:
-        return Sci(energy_kwh, whole_g / energy_kwh, None, None, f"M is computed for up to {MAX_STEPS} steps")
+    if len(steps) > MAX_SCI_STEPS:
+        return Sci(energy_kwh, whole_g / energy_kwh, None, None, f"M is computed for up to {MAX_SCI_STEPS} steps")
     beside, within = 0.0, 0.0
     for step in steps:
         found = _embodied_gco2e(step)
