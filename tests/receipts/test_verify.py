@@ -251,6 +251,46 @@ def test_a_request_from_nowhere_known_is_held_against_the_mixture_of_zones(
         assert report.verdicts["plausibility"].verdict == verdict, report.as_dict()
 
 
+@pytest.mark.parametrize(
+    ("grams", "verdict"), [(20, "pass"), (31, "pass"), (560, "pass"), (800, "pass"), (5, "unknown"), (20_000, "fail")]
+)
+def test_an_operation_over_several_zones_is_held_against_the_lowest_and_the_highest(
+    make_payload: MakePayload, issuer: Issuer, grams: int, verdict: str
+) -> None:
+    """FR averaged 31 gCO2e/kWh and PL 565; what an operation calls its reading is what its steps came to."""
+    payload = make_payload(kind="operation", latency_ms=None)
+    payload["zone"] = payload["grid"]["accounting"]["zone"] = "multi:FR,PL"
+    payload["grid"]["accounting"].update(value_mgco2e_per_kwh=grams * 1000, age_minutes=0, evidence="mixture")
+    payload["outputs"]["carbon_location_ng"] = {
+        **dict.fromkeys(("low", "high")),
+        "median": round(payload["outputs"]["energy_nwh"]["median"] * grams / 1000),
+        "interval": "none",
+    }
+    report = _verify(sign(payload, issuer), issuer)
+    assert report.verdicts["plausibility"].verdict == verdict, report.as_dict()
+    assert report.verdicts["freshness"].verdict == "pass"
+
+
+def test_an_operation_is_added_up_and_not_computed(make_payload: MakePayload, issuer: Issuer) -> None:
+    step = sign(make_payload(), issuer)
+    block = {
+        "operation_id": "op_1",
+        "count": 1,
+        "root_hex": Frontier().append(leaf_hash(entry_hash(step))).root().hex(),
+        "steps": [{"seq": 0, "entry_hex": entry_hash(step).hex()}],
+        "first_occurred_at": "2026-11-05T12:00:00Z",
+        "last_occurred_at": "2026-11-05T12:00:00Z",
+    }
+    total = make_payload(kind="operation", method_id="wattproof/operation-total@1.0.0", operands=()) | {
+        "operation": block
+    }
+    jws = sign(total, issuer)
+    assert _verdicts(_verify(jws, issuer))["arithmetic"] == "steps_not_given"
+    report = _verify(jws, issuer, steps=[step])
+    assert _verdicts(report)["arithmetic"] == "pass", report.as_dict()
+    assert exit_code(report) == 0
+
+
 def test_a_receipt_without_carbon_leaves_its_intensity_open(make_payload: MakePayload, issuer: Issuer) -> None:
     payload = make_payload()
     payload["outputs"]["carbon_location_ng"] = None

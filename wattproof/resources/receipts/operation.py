@@ -1,8 +1,9 @@
 """The receipt of an operation: what its steps cost together, checked against the receipts of the steps.
 
-Its payload has the block ``operation: {count, steps: [{seq, entry_hex}]}``: how many steps there were, and for each its
-place in the log and the SHA-256 of its receipt. So whoever has the receipts of the steps can see that they are those
-steps and no others, and add them up:
+Its payload has the block ``operation: {count, root_hex, steps: [{seq, entry_hex}] or null, ...}``: how many steps there
+were, the RFC 6962 root over their leaves in order, and for each its place in the log and the SHA-256 of its receipt
+(null where they are too many to list). So whoever has the receipts of the steps can see that they are those steps and
+no others, compute each again, and add them up:
 
 - token counts and means add up exactly. An amount with a 90 % interval is log-normal, so its mean follows from median
   and high: ``median exp(s^2 / 2)`` with ``s = ln(high / median) / 1.6448536``;
@@ -20,11 +21,12 @@ from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.methodology.propagate import Z90
 from wattproof.resources.receipts import jws as jws_format
 from wattproof.resources.receipts.arithmetic import judge_arithmetic
+from wattproof.resources.receipts.merkle import Frontier, leaf_hash
 from wattproof.resources.receipts.payload import entry_hash
 from wattproof.resources.receipts.schema import OUTPUTS, USAGE_COUNTS, validate_payload
 from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
 
-__all__ = ["judge_operation", "step_places", "steps_of"]
+__all__ = ["is_operation", "judge_operation", "step_places"]
 
 # Amounts are rounded to integers, once in each step and once in the total.
 _RELATIVE = 1e-4
@@ -32,46 +34,50 @@ _WIDTH_RELATIVE = 0.02
 _SOURCE = "step receipts"
 
 
-def steps_of(payload: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The entry hashes (hex) of the steps that a receipt sums up; None where it is not one of an operation."""
-    steps = _steps(payload)
-    if steps is None:
-        return None
-    return tuple(entry for step in steps if isinstance(entry := step.get("entry_hex"), str))
+def is_operation(payload: Mapping[str, Any]) -> bool:
+    """Whether a valid payload sums up steps."""
+    return "operation" in payload
 
 
 def step_places(payload: Mapping[str, Any]) -> tuple[int, ...]:
-    """Where the steps of an operation stand in their log; empty where it is not one."""
-    return tuple(seq for step in _steps(payload) or () if type(seq := step.get("seq")) is int)
-
-
-def _steps(payload: Mapping[str, Any]) -> list[Mapping[str, object]] | None:
+    """Where the steps of an operation stand in their log; empty where it is not one, or does not list them."""
     block: object = payload.get("operation")
     steps: object = cast("dict[str, object]", block).get("steps") if isinstance(block, dict) else None
-    if not isinstance(steps, list):
-        return None
-    return [cast("dict[str, object]", step) for step in cast("list[object]", steps) if isinstance(step, dict)]
+    listed = cast("list[object]", steps) if isinstance(steps, list) else []
+    places = [cast("dict[str, object]", step).get("seq") for step in listed if isinstance(step, dict)]
+    return tuple(seq for seq in places if type(seq) is int)
 
 
-def judge_operation(
-    payload: Mapping[str, Any], stated: Sequence[str], steps: Sequence[str], checks: list[Check]
-) -> Verdict:
-    """Add up the receipts `steps` and compare; `stated` are the entry hashes that the operation names."""
-    if not steps:
-        return unknown("steps_not_given", f"It sums up {len(stated)} steps; give their receipts to add them up.")
-    found: dict[str, Mapping[str, Any]] = {}
-    for jws in steps:
-        entry = entry_hash(jws).hex() if jws.isascii() else ""
-        if entry not in stated:
-            return failed("not_a_step", "One of the receipts that were given is not a step of this operation.")
+def judge_operation(payload: Mapping[str, Any], steps: Sequence[str], checks: list[Check]) -> Verdict:
+    """Add up the receipts `steps` (JWS, in any order where the operation lists them) and compare with its figures."""
+    block = payload["operation"]
+    count: int = block["count"]
+    stated = None if block["steps"] is None else [bytes.fromhex(step["entry_hex"]) for step in block["steps"]]
+    if stated is not None and (len(stated) != count or _root(stated) != block["root_hex"]):
+        return failed("steps_contradict", "The steps that it lists are not those of its own count and root.")
+    if not steps and count:
+        return unknown("steps_not_given", f"It sums up {count} steps; give their receipts to add them up.")
+    given = [entry_hash(jws) if jws.isascii() else b"" for jws in steps]
+    if stated is None:
+        if len(given) != count or _root(given) != block["root_hex"]:
+            return unknown("steps_missing", f"These are not the {count} steps under its root, in the order of the log.")
+        stated = given
+    if not set(given) <= set(stated):
+        return failed("not_a_step", "One of the receipts that were given is not a step of this operation.")
+    missing = len(set(stated) - set(given))
+    if missing:
+        return unknown("steps_missing", f"{missing} of the {count} steps were not given.")
+    payloads: list[Mapping[str, Any]] = []
+    for jws in dict(zip(given, steps, strict=True)).values():
         step = _step(jws)
         if isinstance(step, Verdict):
             return step
-        found[entry] = step
-    missing = len(set(stated) - found.keys())
-    if missing:
-        return unknown("steps_missing", f"{missing} of the {len(stated)} steps were not given.")
-    return _sums(payload, [found[entry] for entry in stated], checks)
+        payloads.append(step)
+    return _sums(payload, payloads, checks)
+
+
+def _root(entries: Sequence[bytes]) -> str:
+    return Frontier().extend([leaf_hash(entry) for entry in entries]).root().hex()
 
 
 def _step(jws: str) -> Mapping[str, Any] | Verdict:

@@ -56,15 +56,16 @@ _AGE_ROUNDING_MINUTES = 1.0
 
 def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdict:
     """Judge a valid payload: its zone, its intensity against reading and zone average, its energy per token."""
-    # An adjustment states differences, which have no intensity and no tokens of their own.
-    is_difference = payload["kind"] == "adjustment"
+    # An adjustment states differences, which have no intensity and no tokens of their own. What an operation states as
+    # its reading is what its steps come to.
+    is_difference, is_total = payload["kind"] == "adjustment", payload["kind"] == "operation"
     verdicts = [
         _same_place(payload),
         None if is_difference else _implied_intensity(payload, checks),
         _intensity_of_zone(payload["grid"]["accounting"], checks),
         None if is_difference else _energy_per_token(payload, checks),
         None if is_difference else _implied_power(payload, checks),
-        _renewable_ratio_of_zone(payload["grid"]["accounting"], checks),
+        None if is_total else _renewable_ratio_of_zone(payload["grid"]["accounting"], checks),
     ]
     for kind in ("fail", "unknown"):
         for verdict in verdicts:
@@ -80,10 +81,9 @@ def judge_plausibility(payload: Mapping[str, Any], checks: list[Check]) -> Verdi
 def judge_freshness(payload: Mapping[str, Any], now: float | None) -> Verdict:
     """Judge the times of a valid payload at `now` (Unix time; None: no clock was given)."""
     occurred_at, issued_at = instant(payload["occurred_at"]), instant(payload["issued_at"])
-    accounting = payload["grid"]["accounting"]
     if issued_at < occurred_at - _CLOCK_SKEW_S:
         return failed("issued_before_it_occurred", "It was issued before the request that it describes.")
-    overstated = _reading_problem(accounting)
+    overstated = None if payload["kind"] == "operation" else _reading_problem(payload["grid"]["accounting"])
     if overstated is not None:
         return overstated
     return judge_age(issued_at, now)
@@ -155,16 +155,15 @@ def _counts_manufacture(method_id: str) -> bool:
 
 
 def _intensity_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
+    """Against the zone's annual average; of several zones (`multi:FI,FR`) against the lowest and the highest."""
     stated = accounting["value_mgco2e_per_kwh"] / 1000
     zone: str = accounting["zone"]
-    if zone.startswith("unknown:"):
-        expected, source = mixture().median, "the mixture of all bundled zones"
-    else:
-        try:
-            average = zone_average(zone)
-        except UnknownZone as error:
-            return unknown("unknown_zone", str(error))
-        expected, source = average.value_gco2e_per_kwh, average.source_id
+    try:
+        averages = [_average(name) for name in zone.removeprefix("multi:").split(",")]
+    except UnknownZone as error:
+        return unknown("unknown_zone", str(error))
+    (least, _), (most, source) = min(averages), max(averages)
+    expected = min(max(stated, least), most)
     checks.append(Check("grid.accounting.value_gco2e_per_kwh", stated, expected, source))
     if stated <= 0:
         return unknown("far_from_average", f"The reading is 0 gCO2e/kWh; {zone} averages {expected:g}.")
@@ -175,6 +174,14 @@ def _intensity_of_zone(accounting: Mapping[str, Any], checks: list[Check]) -> Ve
             "far_from_average", f"The reading is {stated:g} gCO2e/kWh; {zone} averages {expected:g} ({source})."
         )
     return None
+
+
+def _average(zone: str) -> tuple[float, str]:
+    """The zone's annual average [gCO2e/kWh] and its source; of nowhere known, the mixture of all zones."""
+    if zone.startswith("unknown:"):
+        return mixture().median, "the mixture of all bundled zones"
+    average = zone_average(zone)
+    return average.value_gco2e_per_kwh, average.source_id
 
 
 def _energy_per_token(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:
