@@ -18,15 +18,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.propagate import Row, total
+from wattproof.methodology.quantity import Usage
+from wattproof.resources.ledger import budgets
 from wattproof.resources.ledger.append import PayloadBuilder, Signed, Transaction, append
 from wattproof.resources.ledger.driver import sqlite3
-from wattproof.resources.ledger.records import EntryDraft
+from wattproof.resources.ledger.records import Amount, EntryDraft
 from wattproof.resources.ledger.row_check import row_checker, shape_of
 from wattproof.resources.ledger.rows import AMOUNTS, INSERTED, Place, check_draft, to_row
 from wattproof.resources.ledger.sums import MAX_TERMS
@@ -309,17 +311,40 @@ def _insert(
     synthetic: bool,
 ) -> None:
     placed = enumerate(hashes, first_seq)
+    has_budgets = bool(transaction.connection.execute(_BUDGET, (members[0][0].draft.log_id,)).fetchone())
     for group, records in members:
         rows = [_varying(record, *next(placed)) for record in records]
         shared = _shared(transaction, group, parent_id=parent_id, synthetic=synthetic)
         shape: Any = orjson.Fragment(orjson.dumps(shape_of(group.draft.terms)))
         checked = [(*row, _row_check((*shared, *row), shape)) for row in rows]
         transaction.connection.executemany(_insert_for(transaction, shared), checked)
+        if has_budgets:
+            for row, record in zip(rows, records, strict=True):
+                budgets.settle(transaction, _draft_of(group.draft, record), row[0])
         log_id = group.draft.log_id
         tagged = [(seq, tag) for seq, *_ in rows for tag in group.draft.tags]
         of_tags = [(log_id, tag, seq) for seq, tag in tagged]
         transaction.connection.executemany("INSERT INTO entry_tag VALUES (?, ?, ?)", of_tags)
         transaction.log(log_id).tagged.extend(tagged)
+
+
+_BUDGET = "SELECT 1 FROM budget WHERE log_id = ? LIMIT 1"
+
+
+def _draft_of(shared: EntryDraft, record: Record) -> EntryDraft:
+    """As much of the draft of one entry as a budget counts."""
+    ends = [cast("tuple[int, int, int]", record.amounts[k : k + 3]) for k in (0, 3)]
+    amounts = [None if record.amounts[k] is None else Amount(*ends[k // 3]) for k in (0, 3)]
+    input_tokens, cached, output, reasoning = record.usage
+    return replace(
+        shared,
+        occurred_at=record.occurred_at,
+        usage=Usage(input_tokens, output, cached, reasoning),
+        energy_nwh=amounts[0],
+        carbon_location_ng=amounts[1],
+        cost_micros=record.cost_micros,
+        operation_id=record.operation_id,
+    )
 
 
 def _shared(transaction: Transaction, group: Group, *, parent_id: str, synthetic: bool) -> list[Any]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from wattproof.methodology.errors import VerificationFailed
 from wattproof.resources.receipts.arithmetic import judge_arithmetic
 from wattproof.resources.receipts.batch import RecordProof, batch_of, expand, groups_of, read_record, require_member
-from wattproof.resources.receipts.merkle import leaf_hash, verify_inclusion
+from wattproof.resources.receipts.key_times import KeyTimes
+from wattproof.resources.receipts.log_evidence import LogGiven, judge_inclusion
+from wattproof.resources.receipts.merkle import leaf_hash
 from wattproof.resources.receipts.payload import entry_hash, receipt_id
 from wattproof.resources.receipts.plausibility import judge_freshness, judge_plausibility
 from wattproof.resources.receipts.proof import InclusionProof
 from wattproof.resources.receipts.verdict import Check, Verdict, failed, passed, unknown
-from wattproof.resources.receipts.verify import KeyTrust, Report, verify_receipt
+from wattproof.resources.receipts.verify import Report, verify_receipt
 
 __all__ = ["verify_record"]
+
+_NOTHING_GIVEN = LogGiven()
+_NO_LIMITS: Mapping[str, KeyTimes] = MappingProxyType({})
 
 
 def verify_record(
@@ -24,6 +30,8 @@ def verify_record(
     *,
     now: float | None = None,
     inclusion: InclusionProof | None = None,
+    log: LogGiven = _NOTHING_GIVEN,
+    limits: Mapping[str, KeyTimes] = _NO_LIMITS,
     trust: Literal["local", "given"] = "local",
 ) -> Report:
     """Judge a record with the receipt of its batch. Never raises for a bad record.
@@ -36,10 +44,11 @@ def verify_record(
     except VerificationFailed as error:
         return _unreadable(proof, error)
     own_id = receipt_id(entry_hash(proof.record))
-    batch_report = verify_receipt(proof.batch, keys, now=now, trust=trust)
-    found = {"signature": _judge_signature(proof, batch_report)}
-    payload = _payload(record, proof, batch_report.payload or {})
-    found["inclusion"] = _judge_inclusion(proof, batch_report.payload or {}, inclusion)
+    batch_report = verify_receipt(proof.batch, keys, now=now, limits=limits, trust=trust)
+    stated = batch_report.payload or {}
+    included = judge_inclusion(proof.record, stated, inclusion, log, now)
+    found = {"signature": _judge_signature(proof, batch_report), "inclusion": included.verdict}
+    payload = _payload(record, proof, stated)
     checks: list[Check] = []
     if isinstance(payload, Verdict):
         found["arithmetic"] = payload
@@ -48,13 +57,12 @@ def verify_record(
         found["arithmetic"] = _judge_arithmetic(payload, record["requests"], checks)
         found["plausibility"] = judge_plausibility(payload, checks)
         found["freshness"] = judge_freshness(payload, now)
-    key_trust: KeyTrust = batch_report.key_trust
     return Report(
         receipt_id=own_id,
         payload=None if isinstance(payload, Verdict) else payload,
         verdicts=found,
-        key_trust=key_trust,
-        log_evidence="self" if found["inclusion"].verdict == "pass" else None,
+        key_trust=batch_report.key_trust,
+        log_evidence=included.evidence,
         checks=tuple(checks),
     )
 
@@ -92,19 +100,6 @@ def _judge_arithmetic(payload: Mapping[str, Any], requests: int | None, checks: 
     if not payload["operands"]:
         return unknown("no_estimate", f"The record has no figures: {payload['reasons'].get('energy_nwh', 'unknown')}.")
     return judge_arithmetic(payload, checks, requests=requests or 1)
-
-
-def _judge_inclusion(proof: RecordProof, batch_payload: Mapping[str, Any], inclusion: InclusionProof | None) -> Verdict:
-    if inclusion is None:
-        return unknown("no_proof", "No inclusion proof was given.")
-    if batch_payload.get("log_id") != inclusion.log_id:
-        return failed("another_log", "The proof is for another log than the receipt names.")
-    leaf = leaf_hash(entry_hash(proof.record))
-    try:
-        verify_inclusion(leaf, inclusion.index, inclusion.tree_size, inclusion.hashes, inclusion.root)
-    except VerificationFailed as error:
-        return failed(error.reason, str(error))
-    return passed(f"Entry {inclusion.index} of {inclusion.tree_size}, under a root that the ledger itself states.")
 
 
 def _unreadable(proof: RecordProof, error: VerificationFailed) -> Report:
