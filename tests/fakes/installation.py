@@ -88,6 +88,7 @@ class Installation:
             random_bytes=random.randbytes,
             unusable=deps.why_unusable,
             grid=None if deps.grid is None else await deps.grid(),
+            rates=deps.rates,
             retry=Retry(tries_each=1, pause_s=0.001),
         )
 

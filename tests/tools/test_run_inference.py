@@ -187,3 +187,15 @@ async def test_progress_is_reported_while_the_answer_arrives(at_fake: Installati
 async def test_a_message_without_a_role_is_refused_by_its_place(at_fake: Installation) -> None:
     with pytest.raises(InvalidInput, match=r"messages\[0\]\.role"):
         await run(at_fake, messages=[{"content": "hi"}])
+
+
+async def test_what_a_provider_reports_stands_beside_our_estimate_with_every_doubt(
+    at_fake: Installation, fake_provider: FakeProvider
+) -> None:
+    fake_provider.script("disclosing")
+    result = await run(at_fake)
+    assert result.reported is not None
+    assert result.reported["summary"] in brief(result)
+    assert result.reported["flags"]
+    assert result.energy_wh is not None
+    assert result.energy_wh.median != result.reported["energy_wh"]

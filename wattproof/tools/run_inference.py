@@ -32,7 +32,7 @@ class Cost(Result):
 class RunResult(Grounded):
     """What `run_inference` returns. In a dry run the footprint is the expected one, of the first choice."""
 
-    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"adpe_kgsbeq", "request_salt", "tool_calls"})
+    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"adpe_kgsbeq", "request_salt", "tool_calls", "reported"})
     unlisted: ClassVar[frozenset[str]] = Grounded.unlisted | {
         "operation_id",
         "replayed",
@@ -73,6 +73,7 @@ class RunResult(Grounded):
     attempts: int
     decision: dict[str, Any] | None
     request_salt: str | None = None
+    reported: dict[str, Any] | None = None
     reasons: dict[str, str]
 
 
@@ -129,6 +130,7 @@ def brief(result: RunResult) -> str:
     words = [f"{result.provider_id}, {grid['zone']}, {intensity}: {', '.join(figures)}."]
     words += _place_words(result)
     words += _decision_words(result)
+    words += [] if result.reported is None else [result.reported["summary"]]
     words += _outcome_words(result)
     told = f"[{' '.join([*words, sentence(result.provenance)])}]"
     return told if not result.answer else f"{result.answer}\n{told}"
@@ -186,9 +188,26 @@ def _settled(run: RunSettled, args: RunArgs) -> RunResult:
         attempts=entry.attempts,
         decision=decision,
         request_salt=None if salt is None else salt.hex(),
+        reported=_reported(run),
         reasons=reasons,
         **_shared(estimate, args, synthetic=entry.synthetic),
     )
+
+
+def _reported(run: RunSettled) -> dict[str, Any] | None:
+    """What the provider says of the footprint and every doubt about it; beside our figures, never in them."""
+    from wattproof.tools.reported_text import brief_reported
+
+    said = run.reported
+    if said is None:
+        return None
+    return {
+        "vendor": said.vendor,
+        "energy_wh": said.energy_wh,
+        "carbon_gco2e": said.carbon_gco2e,
+        "flags": sorted({flag.code for flag in said.flags}),
+        "summary": brief_reported(said),
+    }
 
 
 def _shared(estimate: Estimate, args: RunArgs, *, synthetic: bool = False) -> dict[str, Any]:
