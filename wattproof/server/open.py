@@ -124,11 +124,17 @@ async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
     import anyio.to_thread
 
     from wattproof.resources.ledger import open_ledger
-    from wattproof.resources.receipts import issuer_from_env
+    from wattproof.resources.receipts.keys import issuer_from_env, log_keys_from_env
 
-    key = settings.environ.get("WATTPROOF_ISSUER_KEY")
-    issuer = issuer_from_env(key) if key else None
-    opening = partial(open_ledger, settings.home, clock=time.time, random_bytes=secrets.token_bytes, issuer=issuer)
+    key, log_key = (settings.environ.get(f"WATTPROOF_{role}_KEY") for role in ("ISSUER", "LOG"))
+    opening = partial(
+        open_ledger,
+        settings.home,
+        clock=time.time,
+        random_bytes=secrets.token_bytes,
+        issuer=issuer_from_env(key) if key else None,
+        log_keys=log_keys_from_env(log_key) if log_key else (),
+    )
     ledger = await anyio.to_thread.run_sync(opening)
     stack.push_async_callback(ledger.aclose)
     return ledger
@@ -176,6 +182,7 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
         random_bytes=secrets.token_bytes,
         embedded=embedded.started,
         grid=None if deps.grid is None else await deps.grid(),
+        rates=deps.rates,
         unusable=partial(_unusable, settings, deps.allow_keyed_runs),
     )
     if runs.grid is not None:
