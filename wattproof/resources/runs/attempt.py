@@ -37,6 +37,7 @@ def attempt_draft(ask: Ask, plan: Plan, candidate: Candidate) -> AttemptDraft:
         reserved_tokens=plan.expected.total_tokens,
         reserved_cost_micros=candidate.cost_usd_micros,
         operation_id=ask.request.operation_id,
+        tags=ask.request.tags,
     )
 
 

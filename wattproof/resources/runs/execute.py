@@ -9,7 +9,7 @@ from contextlib import aclosing
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from wattproof.methodology.errors import RequestInFlight, Unavailable, UpstreamError, WattproofError
+from wattproof.methodology.errors import BudgetExceeded, RequestInFlight, Unavailable, UpstreamError, WattproofError
 from wattproof.resources.providers import ChatDelta, ChatEnd, endpoint_for, key_for
 from wattproof.resources.providers.adapters import Connection, stream
 from wattproof.resources.routing import Candidate, Policy, require_allowed
@@ -45,6 +45,8 @@ async def execute(request: RunRequest, policy: Policy, deps: RunDeps) -> AsyncGe
         UnknownModel: no edition lists the model.
         RoutingError: no candidate satisfies the policy; nothing was spent or written.
         UpstreamError, Unavailable: every try failed; the reason of the last one.
+        BudgetExceeded: a budget allows no try; nothing was spent.
+        OperationClosed: its operation takes no more steps.
         RequestConflict: the request_id was used with another body.
         RequestInFlight: another caller still runs the same request_id at the deadline.
         LedgerError: the ledger cannot be written; raised before anything is spent, unless it broke during the run.
@@ -132,7 +134,10 @@ async def _tries_on(run: Run, candidate: Candidate, others_left: bool) -> AsyncG
         await anyio.sleep(pause_s)
         if not run.claim(candidate):
             return
-        replay = await run.open_attempt(candidate)
+        try:
+            replay = await run.open_attempt(candidate)
+        except BudgetExceeded:
+            return
         if replay is not None:
             yield replayed(run.deps, replay.settled)
             return
@@ -210,6 +215,8 @@ def _pause_s(run: Run, error: UpstreamError | Unavailable, tried: int, others_le
 async def _ended(run: Run) -> WattproofError:
     """Settle a run whose every try failed, and say so: the last error, how many tries, and the receipt if any."""
     last = run.last_error
+    if last is None and run.refused is not None:
+        return run.refused
     if last is None:
         return UpstreamError(
             "cooling_down",

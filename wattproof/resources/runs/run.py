@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from wattproof.methodology.errors import LedgerError, LedgerLocked, RequestInFlight, UpstreamError
+from wattproof.methodology.errors import BudgetExceeded, LedgerError, LedgerLocked, RequestInFlight, UpstreamError
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger.records import AttemptState, EntryStatus, Replay, Settled
 from wattproof.resources.providers import ChatEnd, usage_so_far
@@ -34,8 +34,8 @@ class Run:
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
     more may be written for this run. `trace` is the decision as JSON, once it was needed; `held_back` says which tries
-    were not made because of what the earlier ones had spent; `claimed` is the deployment that this run may try alone
-    while it recovers.
+    were not made, `refused` what a budget said of the one that would have taken least; `claimed` is the deployment that
+    this run may try alone while it recovers.
     """
 
     ask: Ask
@@ -56,6 +56,7 @@ class Run:
     last_error: Failure | None = None
     claimed: str | None = None
     held_back: list[str] = field(default_factory=list[str])
+    refused: BudgetExceeded | None = None
 
     @classmethod
     def begin(cls, ask: Ask, plan: Plan) -> Run:
@@ -97,10 +98,15 @@ class Run:
         """Record the next try, on `candidate`; a Replay when the request was settled meanwhile.
 
         Raises:
+            BudgetExceeded: a budget does not allow this try; another may take less.
             RequestConflict, RequestInFlight, LedgerError.
         """
         try:
             return await shielded(self._open_attempt(candidate))
+        except BudgetExceeded as error:
+            self._give_up_claim()
+            self._note_refusal(candidate, error)
+            raise
         except LedgerError:
             # Whatever the ledger refused, nothing more may be written for this run.
             self.over = True
@@ -257,6 +263,13 @@ class Run:
             error.partial_usage_source or "local_count",
             self._counted(error.partial_text),
         )
+
+    def _note_refusal(self, candidate: Candidate, error: BudgetExceeded) -> None:
+        """Keep the refusal of the try that would have taken least: it says best what would fit."""
+        self.held_back.append(f"{candidate.deployment.id} (a budget has too little left)")
+        asked = [each.asked for each in (error, self.refused) if each is not None and each.asked is not None]
+        if self.refused is None or (error.asked is not None and error.asked == min(asked)):
+            self.refused = error
 
     def _give_up_claim(self) -> None:
         """A call that says nothing of its deployment leaves the next one to find out."""
