@@ -107,6 +107,7 @@ async def require_each_settled_once(ledger: Ledger, acknowledged: dict[str, str]
     return unsettled
 
 
+@pytest.mark.slow
 async def test_a_hundred_kills_at_random_leave_every_try_settled_or_abandoned_once(
     tmp_path: Path, fake_provider: FakeProvider
 ) -> None:
