@@ -39,12 +39,13 @@ class Outcome:
 
 
 class Job(Outcome):
-    """One request to write, and what became of it."""
+    """One request to write, to the log `log_id` where it concerns but one, and what became of it."""
 
-    __slots__ = ("answered", "future", "loop", "value", "work")
+    __slots__ = ("answered", "future", "log_id", "loop", "value", "work")
 
-    def __init__(self, work: Callable[[Transaction], Any], loop: AbstractEventLoop) -> None:
+    def __init__(self, work: Callable[[Transaction], Any], loop: AbstractEventLoop, log_id: str | None = None) -> None:
         super().__init__()
+        self.log_id = log_id
         self.work = work
         self.loop = loop
         self.future: Future[Any] = loop.create_future()

@@ -1,0 +1,239 @@
+"""PostgreSQL connections that take the ledger's statements, and their errors as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
+
+from wattproof.methodology.errors import InvalidInput, LedgerLocked, LedgerUnusable
+from wattproof.resources.ledger.postgres.dialect import spell
+
+__all__ = [
+    "EVERY_LOG",
+    "SETTING",
+    "Raw",
+    "Session",
+    "Snapshot",
+    "connect",
+    "no_transaction",
+    "place_of",
+    "postgres_errors",
+]
+
+Raw: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+Values: TypeAlias = "Sequence[Any] | Mapping[str, Any]"
+
+SETTING = "wattproof.log_id"
+"""The setting by which a transaction names the log whose rows it sees."""
+EVERY_LOG = "*"
+"""What it names to see the rows of every log."""
+
+LOCK_TIMEOUT_S = 10
+# A process that stops in the middle of a transaction must not keep the head of a log for ever.
+_IDLE_TIMEOUT_S = 60
+_CONNECT_TIMEOUT_S = 10
+_ROWS_AT_ONCE = 2000
+# From here on a COPY is cheaper than one statement a row.
+_COPY_FROM = 8
+# PostgreSQL refuses to COPY into a table with row-level security, so the rows go through a temporary one.
+_STAGED = ("entry", "receipt", "decision", "entry_tag")
+_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS new_{0} (LIKE {0}) ON COMMIT DELETE ROWS"
+
+
+class _Number(Loader):
+    """SUM of integers is `numeric` in PostgreSQL: an integer again, exactly."""
+
+    def load(self, data: Buffer) -> int | float:
+        text = bytes(data)
+        return int(text) if text.lstrip(b"-").isdigit() else float(text)
+
+
+def connect(dsn: str, schema: str) -> Raw:
+    """A connection in autocommit mode that finds the tables in `schema`.
+
+    Raises:
+        LedgerUnusable: the server cannot be reached, refuses, or does not keep what it acknowledged.
+    """
+    with postgres_errors(dsn):
+        raw: Raw = psycopg.connect(dsn, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S, prepare_threshold=2)
+        try:
+            raw.adapters.register_loader("numeric", _Number)
+            for name, value in (
+                ("search_path", schema),
+                ("lock_timeout", f"{LOCK_TIMEOUT_S}s"),
+                ("idle_in_transaction_session_timeout", f"{_IDLE_TIMEOUT_S}s"),
+                ("timezone", "UTC"),
+            ):
+                raw.execute("SELECT set_config(%s, %s, false)", (name, value))
+            _require_durable(raw, dsn)
+        except BaseException:
+            raw.close()
+            raise
+    return raw
+
+
+def _require_durable(raw: Raw, dsn: str) -> None:
+    """A receipt promises that its entry is on disk."""
+    row = raw.execute("SELECT current_setting('fsync'), current_setting('synchronous_commit')").fetchone()
+    fsync, commit = row or ("on", "on")
+    if fsync != "on":
+        raise LedgerUnusable(
+            f"{place_of(dsn)} runs with fsync = {fsync}: it may lose what it acknowledged. Turn it on."
+        )
+    if commit == "off":
+        raw.execute("SET synchronous_commit = on")
+
+
+def place_of(dsn: str) -> str:
+    """Which database a DSN names, without its password: ``PostgreSQL database wattproof on db.example``."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return "PostgreSQL"
+    return f"PostgreSQL database {parts.get('dbname') or '(default)'} on {parts.get('host') or 'this machine'}"
+
+
+@contextmanager
+def postgres_errors(dsn: str) -> Generator[None]:
+    """Turn what PostgreSQL reports into an error that says what would work.
+
+    Raises:
+        LedgerUnusable: the server or its tables.
+        LedgerLocked: another process kept the head of a log.
+        InvalidInput: a value that PostgreSQL cannot store.
+    """
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise LedgerLocked(
+            f"Another process has kept a log of {place_of(dsn)} for {LOCK_TIMEOUT_S} s. Ask again; "
+            "pg_stat_activity shows who it is."
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LedgerUnusable(
+            f"{place_of(dsn)} refuses this role: {_first_line(error)}. Grant it what "
+            "`wattproof ledger migrate --print-schema` lists."
+        ) from error
+    except psycopg.DataError as error:
+        raise InvalidInput("entry", f"cannot be stored ({_first_line(error)})", "correct that value") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise LedgerUnusable(
+            f"{place_of(dsn)} cannot be used: {_first_line(error)}. Check that the server runs and WATTPROOF_LEDGER."
+        ) from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+
+
+@contextmanager
+def no_transaction(raw: Raw) -> Generator[None]:
+    """Leave no transaction open on the way out, however that is."""
+    try:
+        yield
+    finally:
+        if not raw.closed and raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            raw.execute("ROLLBACK")
+
+
+class Session:
+    """A connection for transactions that write: `execute` and `executemany` as sqlite3 has them."""
+
+    def __init__(self, raw: Raw) -> None:
+        self.raw = raw
+        self._staged: set[str] = set()
+
+    def stage(self) -> None:
+        """Make the tables that a COPY goes through; once on a connection, outside a transaction."""
+        for table in _STAGED:
+            self.raw.execute(_STAGE.format(table).encode())
+
+    def begin(self, log_id: str) -> None:
+        """Begin a transaction that sees the rows of `log_id`, or of every log."""
+        self._staged.clear()
+        self.raw.execute("BEGIN")
+        self.raw.execute(f"SELECT set_config('{SETTING}', %s, true)", (log_id,))
+
+    def execute(self, statement: str, values: Values = ()) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run one statement."""
+        return self.raw.execute(spell(statement), values)
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for every row; a plain INSERT of many rows becomes a COPY."""
+        given = list(rows)
+        target = _plain_insert(statement) if len(given) >= _COPY_FROM else None
+        if target is not None and target[0] in _STAGED:
+            self._copy(*target, given)
+        elif given:
+            with self.raw.cursor() as cursor:
+                cursor.executemany(spell(statement), given)
+
+    def _copy(self, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+        if table in self._staged:
+            self.raw.execute(f"TRUNCATE pg_temp.new_{table}".encode())
+        self._staged.add(table)
+        listed = f"({columns})" if columns else ""
+        with self.raw.cursor() as cursor, cursor.copy(f"COPY pg_temp.new_{table} {listed} FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+        self.raw.execute(f"INSERT INTO {table} {listed} SELECT {columns or '*'} FROM pg_temp.new_{table}".encode())
+
+
+def _plain_insert(statement: str) -> tuple[str, str] | None:
+    """Table and columns of an INSERT whose values are its parameters and nothing else."""
+    head, found, values = statement.strip().partition(" VALUES ")
+    if not found or not head.startswith("INSERT INTO ") or values.strip("(?, )"):
+        return None
+    table, _, columns = head.removeprefix("INSERT INTO ").partition("(")
+    return table.strip(), columns.rstrip(") ")
+
+
+class Snapshot:
+    """A connection for a transaction that reads, in which the database stands still.
+
+    A statement runs when its rows are asked for. Whoever goes through them gets them a few thousand at a time, so that
+    a log need not fit into memory.
+    """
+
+    def __init__(self, raw: Raw) -> None:
+        self.raw = raw
+
+    def execute(self, statement: str, values: Values = ()) -> Rows:
+        """The rows of a query."""
+        return Rows(self.raw, spell(statement), values)
+
+
+class Rows:
+    """What a query gives: one row, all rows, or one after the other."""
+
+    def __init__(self, raw: Raw, statement: bytes, values: Values) -> None:
+        self._raw = raw
+        self._statement = statement
+        self._values = values
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The first row."""
+        return self._raw.execute(self._statement, self._values).fetchone()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return self._raw.execute(self._statement, self._values).fetchall()
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        cursor = self._raw.execute(self._statement, self._values) if self._is_short() else self._portal()
+        with cursor:
+            yield from cursor
+
+    def _is_short(self) -> bool:
+        return b" LIMIT " in self._statement or b"GROUP BY" in self._statement
+
+    def _portal(self) -> psycopg.Cursor[tuple[Any, ...]]:
+        cursor = self._raw.cursor(name=f"rows_{id(self):x}")
+        cursor.itersize = _ROWS_AT_ONCE
+        return cursor.execute(self._statement, self._values)
