@@ -13,6 +13,7 @@ from wattproof.server import (
     cli_corrections,
     cli_estimate,
     cli_hosts,
+    cli_ledger,
     cli_live,
     cli_replay,
     cli_run,
@@ -63,7 +64,12 @@ _GROUPS = {
     ),
     "ledger": _Group(
         "The append-only store of what was run.",
-        (("fsck", cli_state.ledger_fsck), ("replay", cli_replay.replay), ("corrections", cli_corrections.corrections)),
+        (
+            ("fsck", cli_state.ledger_fsck),
+            ("replay", cli_replay.replay),
+            ("corrections", cli_corrections.corrections),
+            *cli_ledger.COMMANDS,
+        ),
     ),
     "embedded": _Group(
         "The embedded model, SmolLM2-135M: real inference with no key and no network.",

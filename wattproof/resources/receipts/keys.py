@@ -26,6 +26,7 @@ __all__ = [
     "create_issuer",
     "issuer_from_env",
     "jwks",
+    "key_from_env",
     "keys_from_jwks",
     "load_issuer",
     "log_keys_from_env",
@@ -133,13 +134,25 @@ def load_issuer(path: Path) -> Issuer:
     return Issuer(seed)
 
 
-def issuer_from_env(value: str) -> Issuer:
-    """The key in WATTPROOF_ISSUER_KEY: the 32-byte seed as unpadded base64url (43 characters).
+def key_from_env(name: str, value: str) -> Issuer:
+    """The key in the environment variable `name`: the 32-byte seed as unpadded base64url (43 characters).
 
     Raises:
         KeyUnusable: it is anything else. The text never repeats the value.
     """
-    return _from_env("WATTPROOF_ISSUER_KEY", value)
+    problem = KeyUnusable(f"{name} must be a 32-byte seed as base64url without padding (43 characters).")
+    try:
+        seed = base64url.decode(value.strip())
+    except VerificationFailed as error:
+        raise problem from error
+    if len(seed) != SEED_BYTES:
+        raise problem
+    return Issuer(seed)
+
+
+def issuer_from_env(value: str) -> Issuer:
+    """The key in WATTPROOF_ISSUER_KEY; see `key_from_env`."""
+    return key_from_env("WATTPROOF_ISSUER_KEY", value)
 
 
 def log_keys_from_env(value: str) -> tuple[Issuer, ...]:
@@ -151,7 +164,7 @@ def log_keys_from_env(value: str) -> tuple[Issuer, ...]:
     seeds = value.split(",")
     if len(seeds) > _MAX_LOG_KEYS:
         raise KeyUnusable(f"WATTPROOF_LOG_KEY holds {len(seeds)} keys; at most the newest {_MAX_LOG_KEYS} sign.")
-    return tuple(_from_env("WATTPROOF_LOG_KEY", seed) for seed in seeds)
+    return tuple(key_from_env("WATTPROOF_LOG_KEY", seed) for seed in seeds)
 
 
 def jwks(issuers: Iterable[Issuer]) -> dict[str, Any]:
@@ -262,17 +275,6 @@ def _public_key(jwk: Mapping[str, object]) -> bytes:
     if kid is not None and kid != thumbprint(public_key):
         raise KeyUnusable(f"The kid {kid!r} is not the RFC 7638 thumbprint of its key ({thumbprint(public_key)}).")
     return public_key
-
-
-def _from_env(name: str, value: str) -> Issuer:
-    problem = KeyUnusable(f"{name} must be a 32-byte seed as base64url without padding (43 characters).")
-    try:
-        seed = base64url.decode(value.strip())
-    except VerificationFailed as error:
-        raise problem from error
-    if len(seed) != SEED_BYTES:
-        raise problem
-    return Issuer(seed)
 
 
 def _write_durably(file: BinaryIO, data: bytes) -> None:
