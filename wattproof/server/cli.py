@@ -12,7 +12,9 @@ from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofErr
 from wattproof.server import (
     cli_corrections,
     cli_estimate,
+    cli_export,
     cli_hosts,
+    cli_import,
     cli_ledger,
     cli_live,
     cli_replay,
@@ -36,6 +38,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("receipt", cli_tools.receipt),
     ("verify", cli_tools.verify),
     ("reproduce", cli_estimate.reproduce),
+    ("import", cli_import.import_),
     ("providers", cli_live.providers),
     ("grid", cli_live.grid),
     ("window", cli_window.window),
@@ -69,6 +72,14 @@ _GROUPS = {
             ("replay", cli_replay.replay),
             ("corrections", cli_corrections.corrections),
             *cli_ledger.COMMANDS,
+        ),
+    ),
+    "export": _Group(
+        "Entries, receipts and samples with proofs, as files.",
+        (
+            ("entries", cli_export.export_entries),
+            ("receipts", cli_export.export_receipts),
+            ("sample", cli_export.export_sample),
         ),
     ),
     "embedded": _Group(

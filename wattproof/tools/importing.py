@@ -150,18 +150,13 @@ def _figures_words(result: ImportResult) -> str:
         requests += f" in {_many(result.buckets, 'bucket')}"
     energy = "energy unknown" if result.energy_wh is None else energy_text(result.energy_wh)
     models = [each for each in result.models if each["energy_wh"] is not None][:_MODELS_IN_TEXT]
-    told = ", ".join(f"{each['model']} {_share(each, result)}" for each in models)
+    told = ", ".join(f"{each['model']} {significant((each['share_bps'] or 0) / 100)} %" for each in models)
     unknown = [each["model"] for each in result.models if each["energy_wh"] is None]
     words = f"{requests}, {tokens}: {energy}" + (f" ({told})." if told else ".")
     if unknown:
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         words += f" No figures, reasons in the data: {', '.join(unknown[:3])}{more}."
     return words
-
-
-def _share(row: dict[str, Any], result: ImportResult) -> str:
-    whole = result.energy_wh.median if result.energy_wh else 0.0
-    return f"{significant(100 * row['energy_wh']['median'] / whole)} %" if whole else "0 %"
 
 
 def _many(number: int, noun: str) -> str:
@@ -224,6 +219,7 @@ def _model_row(name: str, model: ModelTotals) -> dict[str, Any]:
         "request_count": model.requests,
         "token_count": model.tokens,
         "energy_wh": None if energy is None else energy.model_dump(),
+        "share_bps": model.share_bps if energy is not None else None,
     }
     return row if energy is not None else row | {"reason": model.reason}
 

@@ -60,7 +60,7 @@ class ImportRequest:
 
 @dataclass(slots=True)
 class ModelTotals:
-    """What was read of one model, as its source calls it."""
+    """What was read of one model, as its source calls it. `share_bps` is its part of the mean energy of all."""
 
     records: int = 0
     requests: int = 0
@@ -69,6 +69,7 @@ class ModelTotals:
     model_id: str = ""
     reason: str | None = None
     energy_nwh: Quantity | None = None
+    share_bps: int | None = None
 
 
 @dataclass(slots=True)
@@ -227,15 +228,22 @@ def _finish(report: ImportReport, notes: Notes, grouping: Grouping, request: Imp
     report.skipped, report.examples, report.repeated = notes.skipped, notes.examples, notes.repeated
     keys = [key for model in report.models.values() for key in model.keys]
     report.energy_nwh = _energy(grouping, keys)
+    whole = _mean(grouping, keys)
     for model in report.models.values():
         model.energy_nwh = _energy(grouping, model.keys)
         placed = grouping.placed(model.keys[0])
         model.model_id, model.reason = placed.model_id, placed.reason
+        model.share_bps = round(10_000 * _mean(grouping, model.keys) / whole) if whole else None
     report.scopes = {grouping.placed(key).reading.zone for key in keys}
     if request.totals is not None:
         report.stated_tokens, report.stated_by = request.totals.tokens, request.totals.source
     elif notes.stated_tokens is not None and request.since is None and request.until is None:
         report.stated_tokens, report.stated_by = notes.stated_tokens, "the source itself"
+
+
+def _mean(grouping: Grouping, keys: Sequence[Key]) -> float:
+    """Means add up where medians do not."""
+    return sum(sum(row.means) for row in grouping.energy(keys))
 
 
 def _energy(grouping: Grouping, keys: Sequence[Key]) -> Quantity | None:

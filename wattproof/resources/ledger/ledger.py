@@ -42,9 +42,11 @@ from wattproof.resources.receipts.statement import Statement
 if TYPE_CHECKING:
     from wattproof.resources.ledger.batches import Appended, Batch
     from wattproof.resources.ledger.budget_book import BudgetBook
+    from wattproof.resources.ledger.export import Exports
     from wattproof.resources.ledger.keyring import Keyring
     from wattproof.resources.ledger.log import TransparencyLog
     from wattproof.resources.ledger.operation_book import OperationBook
+    from wattproof.resources.receipts.batch import RecordProof
 
 __all__ = ["Ledger"]
 
@@ -106,6 +108,13 @@ class Ledger:
         from wattproof.resources.ledger.operation_book import OperationBook
 
         return OperationBook(self._writer, self._read, self._clock, self._sign, simulation=self._simulation)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """Entries, receipts and samples of them, to be carried away."""
+        from wattproof.resources.ledger.export import Exports
+
+        return Exports(self._readers)
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,6 +207,12 @@ class Ledger:
         if len(given) != 1:
             raise InvalidInput("receipt_id, seq, request_id", f"are {len(given)}", "give exactly one")
         return await self._read(queries.find, log_id, *given[0])
+
+    async def record_proof(self, log_id: str, receipt_id: str) -> RecordProof | None:
+        """What shows who signed for a record of a batch; None where the entry is no such record."""
+        from wattproof.resources.ledger.record_proofs import find_record
+
+        return await self._read(find_record, log_id, receipt_id)
 
     async def get_jws(self, receipt_id: str) -> str | None:
         """The receipt with this id, of whatever log; None when it is unknown or was erased."""
