@@ -161,7 +161,7 @@ async def _sample(ledger: Ledger, log_id: str, wanted: EntryFilter, size: int, s
     """The sample with what it takes to check it: a proof under a signed checkpoint for each, and the keys."""
     document = await ledger.exports.sample(log_id, wanted, size, seed)
     for each in document["sample"]:
-        each["tlog_proof"] = str(await ledger.log.tlog_proof(log_id, each["seq"]))
+        each["receipt"]["tlog_proof"] = str(await ledger.log.tlog_proof(log_id, each["seq"]))
     document["jwks"] = ledger.jwks
     document["vkeys"] = [str(key) for key in ledger.log.vkeys(log_id)]
     return document

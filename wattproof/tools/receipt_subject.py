@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.resources.receipts.batch import RECORD_SCHEMA, RecordProof, is_record
 from wattproof.resources.receipts.log_evidence import LogGiven
 
 if TYPE_CHECKING:
@@ -36,18 +37,23 @@ _ID_LENGTH = 28
 _MEMBERS = frozenset(
     {"jws", "receipt_id", "inclusion", "jwks", "tlog_proof", "vkey", "old_checkpoint", "consistency", "steps"}
 )
+_RECORD_MEMBERS = frozenset({"record", "batch", "position", "path"})
 _FORMS = "give a receipt id, a JWS, {jws, inclusion?, tlog_proof?, vkey?, jwks?}, or another vendor's footprint block"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was handed in: the receipt, and what came with it. `steps` are receipts of the steps of an operation."""
+    """What was handed in: the receipt, and what came with it. `steps` are receipts of the steps of an operation.
+
+    Where it is a record of a batch, `jws` is its text and `record` shows who signed for it.
+    """
 
     jws: str
     proof: InclusionProof | None = None
     jwks: Mapping[str, Any] | None = None
     log: LogGiven = field(default_factory=LogGiven)
     steps: tuple[str, ...] = ()
+    record: RecordProof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +129,57 @@ async def read_subject(receipt: str | dict[str, Any], deps: Deps) -> Subject:
     if isinstance(receipt, str):
         text = receipt.strip()
         if text.startswith("c2sp.org/tlog-proof@"):
-            return Subject(await _entry_of(receipt, deps), log=LogGiven(tlog_proof=_ended(receipt)))
+            entry = await _entry_of(receipt, deps)
+            return Subject(entry, log=LogGiven(tlog_proof=_ended(receipt)), record=await _local_record(entry, deps))
         if not text.startswith("{"):
-            return Subject(await _named(text, deps))
+            entry = await _named(text, deps)
+            return Subject(entry, record=await _local_record(entry, deps))
         receipt = parsed(text)
-    unknown = sorted(receipt.keys() - _MEMBERS)
-    if unknown or not receipt.keys() & {"jws", "receipt_id"}:
+        if receipt.get("schema") == RECORD_SCHEMA:
+            return Subject(text, record=await _local_record(text, deps))
+    unknown = sorted(receipt.keys() - _MEMBERS - _RECORD_MEMBERS)
+    if unknown or not receipt.keys() & {"jws", "receipt_id", "record"}:
         problem = f"holds {', '.join(unknown)[:80]}" if unknown else "has no jws"
         raise InvalidInput("receipt", problem, _FORMS)
-    jws = await _named(_text(receipt, "receipt_id") or "", deps) if "jws" not in receipt else _text(receipt, "jws")
+    record = RecordProof.from_dict(receipt) if "record" in receipt else None
+    jws = await _text_of(receipt, record, deps)
     if jws is None or len(jws) > _MAX_RECEIPT:
         raise InvalidInput("receipt.jws", "is not a text of at most 96 KiB", "give the compact JWS")
     return Subject(
         jws.strip(),
+        record=record or await _local_record(jws, deps),
         proof=_proof(receipt.get("inclusion")),
         jwks=_object("receipt.jwks", receipt.get("jwks")),
         log=_log(receipt),
         steps=_steps(receipt.get("steps")),
     )
+
+
+async def _text_of(receipt: Mapping[str, Any], record: RecordProof | None, deps: Deps) -> str | None:
+    if record is not None:
+        return record.record
+    if "jws" in receipt:
+        return _text(receipt, "jws")
+    return await _named(_text(receipt, "receipt_id") or "", deps)
+
+
+async def _local_record(text: str, deps: Deps) -> RecordProof | None:
+    """What shows who signed for the record `text`; None for a receipt, which is signed itself.
+
+    Raises:
+        InvalidInput: it is a record that this ledger does not hold, or the receipt of its batch is gone.
+    """
+    from wattproof.resources.receipts.payload import entry_hash, receipt_id
+
+    if not is_record(text):
+        return None
+    found = None
+    if text.isascii() and has_ledger(deps):
+        found = await (await deps.ledger()).record_proof(deps.log_id, receipt_id(entry_hash(text)))
+    if found is None:
+        fix = "give {record, batch, position, path} as `wattproof export sample` writes it"
+        raise InvalidInput("receipt", "is a record whose batch is not in this ledger", fix)
+    return found
 
 
 def _log(receipt: Mapping[str, Any]) -> LogGiven:

@@ -46,7 +46,7 @@ class VerifyArgs(Arguments):
         str | dict[str, Any],
         Field(description="Receipt id, JWS, {jws, inclusion?, tlog_proof?, vkey?, jwks?}, or another vendor's block"),
     ]
-    detail: Annotated[Detail | None, Field(description="full: a sentence per verdict, the whole statement")] = None
+    detail: Annotated[Detail | None, Field(description="full: the whole statement")] = None
 
 
 class VerifyResult(Result):
@@ -69,6 +69,9 @@ class VerifyResult(Result):
             "key_trust",
             "log_evidence",
             "grid",
+            "checks",
+            "reasons",
+            "subject",
         }
     )
 
@@ -107,6 +110,7 @@ async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
     """
     from wattproof.resources.receipts.verify import exit_code
     from wattproof.resources.receipts.verify import verify_receipt as judge
+    from wattproof.resources.receipts.verify_record import verify_record
     from wattproof.tools.verify_vendor import vendor_block_in, vendor_result
 
     full = args.detail == "full"
@@ -115,16 +119,18 @@ async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
         return vendor_result(block, deps.clock(), full=full)
     subject = await read_subject(args.receipt, deps)
     keys = keys_for(subject, deps)
-    report = judge(
-        subject.jws,
-        keys.public,
-        now=deps.clock(),
-        inclusion=subject.proof or await local_proof(subject.jws, deps),
-        log=local_log(subject, deps),
-        limits=keys.limits,
-        steps=subject.steps or await local_steps(subject.jws, deps),
-        trust="local" if subject.jwks is None else "given",
-    )
+    held: dict[str, Any] = {
+        "now": deps.clock(),
+        "inclusion": subject.proof or await local_proof(subject.jws, deps),
+        "log": local_log(subject, deps),
+        "limits": keys.limits,
+        "trust": "local" if subject.jwks is None else "given",
+    }
+    if subject.record is not None:
+        report = verify_record(subject.record, keys.public, **held)
+    else:
+        steps = subject.steps or await local_steps(subject.jws, deps)
+        report = judge(subject.jws, keys.public, steps=steps, **held)
     outcomes: dict[int, Outcome] = {0: "established", 1: "failed"}
     return _result(report, outcomes.get(exit_code(report), "not_established"), full=full)
 

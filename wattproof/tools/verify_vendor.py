@@ -54,7 +54,7 @@ def vendor_block_in(receipt: str | dict[str, Any]) -> VendorBlock | None:
         if found is None:
             return None
         receipt = found
-    return None if receipt.keys() & {"jws", "receipt_id"} else find_block(receipt)
+    return None if receipt.keys() & {"jws", "receipt_id", "record"} else find_block(receipt)
 
 
 def vendor_result(block: VendorBlock, now: float | None, *, full: bool) -> VerifyResult:

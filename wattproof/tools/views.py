@@ -59,7 +59,8 @@ def zone_view(zone: str) -> dict[str, Any]:
 
 
 async def receipt_view(receipt_id: str, deps: Deps) -> dict[str, Any] | None:
-    """One receipt of this ledger and the proof that it is in its log; None when there is none. `jws` is None if erased.
+    """One receipt of this ledger and the proof that it is in its log; None when there is none. `jws` is None if erased,
+    and for a record of a batch, which comes with the receipt that signs for it.
 
     Raises:
         LedgerError: the ledger cannot be read.
@@ -73,4 +74,8 @@ async def receipt_view(receipt_id: str, deps: Deps) -> dict[str, Any] | None:
     if settled is None:
         return None
     proof = await ledger.inclusion(settled.log_id, settled.seq)
-    return {"receipt_id": settled.receipt_id, "jws": settled.jws, "inclusion": proof.as_dict()}
+    signed: dict[str, Any] = {"jws": settled.jws}
+    record = await ledger.record_proof(settled.log_id, settled.receipt_id)
+    if record is not None:
+        signed = {"jws": None, **record.as_dict()}
+    return {"receipt_id": settled.receipt_id, **signed, "inclusion": proof.as_dict()}

@@ -24,7 +24,6 @@ from wattproof.resources.ledger.queries import find, head, inclusion
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.record_proofs import record_proof
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
-from wattproof.resources.receipts.batch import is_record
 
 __all__ = ["COLUMNS", "EntryFilter", "Exports", "TableFormat", "Write"]
 
@@ -288,10 +287,11 @@ def _sampled(connection: sqlite3.Connection, log_id: str, seq: int, tree_size: i
     settled = find(connection, log_id, "seq", seq)
     if settled is None:
         raise InvalidInput("seq", f"is {seq}", "the entry disappeared; run: wattproof ledger fsck")
-    fields: dict[str, Any] = {"seq": seq, "receipt_id": settled.receipt_id, "entry_hex": settled.entry_hash.hex()}
-    if settled.jws is not None and is_record(settled.jws):
-        proof = record_proof(connection, settled)
-        fields |= {"jws": None, "record": settled.jws} if proof is None else {"jws": None, **proof.as_dict()}
-    else:
-        fields["jws"] = settled.jws
-    return {**fields, "inclusion": inclusion(connection, log_id, seq, tree_size).as_dict()}
+    proof = record_proof(connection, settled)
+    receipt: dict[str, Any] = {"jws": settled.jws} if proof is None else proof.as_dict()
+    return {
+        "seq": seq,
+        "receipt_id": settled.receipt_id,
+        "entry_hex": settled.entry_hash.hex(),
+        "receipt": {**receipt, "inclusion": inclusion(connection, log_id, seq, tree_size).as_dict()},
+    }

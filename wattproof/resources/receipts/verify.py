@@ -106,8 +106,9 @@ def verify_receipt(
         found["arithmetic"] = payload_problem
         found["plausibility"] = found["freshness"] = unknown("not_read", "The payload does not say what it should.")
     else:
-        found["arithmetic"] = _judge_figures(parsed.payload, steps, checks)
-        found["plausibility"] = judge_plausibility(parsed.payload, checks)
+        batch = _judge_batch(parsed.payload)
+        found["arithmetic"] = batch or _judge_figures(parsed.payload, steps, checks)
+        found["plausibility"] = batch or judge_plausibility(parsed.payload, checks)
         found["freshness"] = judge_freshness(parsed.payload, now)
     return Report(
         receipt_id=receipt_id(entry_hash(jws)),
@@ -142,6 +143,14 @@ def _judge_signature(
     limit = limits.get(parsed.kid)
     problem = None if limit is None else judge_key_times(limit, parsed.payload, seen_at)
     return problem or passed(f"Signed by the key {parsed.kid}.")
+
+
+def _judge_batch(payload: Mapping[str, Any]) -> Verdict | None:
+    """Of a receipt that signs for records: it has no figures of its own that could be judged."""
+    batch = batch_of(payload)
+    if batch is None:
+        return None
+    return unknown("batch_of_records", f"It signs for {batch['count']} records; each has figures of its own.")
 
 
 def _judge_figures(payload: Mapping[str, Any], steps: Sequence[str], checks: list[Check]) -> Verdict:
