@@ -155,10 +155,6 @@ def _judge_batch(payload: Mapping[str, Any]) -> Verdict | None:
 
 def _judge_figures(payload: Mapping[str, Any], steps: Sequence[str], checks: list[Check]) -> Verdict:
     """An operation is added up from its steps; everything else is computed from its own operands."""
-    batch = batch_of(payload)
-    if batch is not None:
-        message = f"It signs for {batch['count']} records; each has its own figures (verify a record)."
-        return unknown("batch_of_records", message)
     return judge_operation(payload, steps, checks) if is_operation(payload) else judge_arithmetic(payload, checks)
 
 
