@@ -66,3 +66,17 @@ def test_a_mistake_in_the_users_rows_stops_everything_and_says_where(wattproof: 
     assert "base_url" in done.stderr
     assert doctor.returncode == 1
     assert "base_url" in doctor.stdout
+
+
+def test_an_embedding_without_a_key_says_what_is_missing(wattproof: Wattproof) -> None:
+    done = wattproof(
+        "embed", "--model", "qwen3-embedding-8b", "--text", "hello", WATTPROOF_OFFLINE="", WATTPROOF_GRID="annual"
+    )
+    assert done.returncode == 1
+    assert "no key" in done.stderr
+
+
+def test_a_ranking_by_a_model_that_nobody_offers_says_so(wattproof: Wattproof) -> None:
+    done = wattproof("rerank", "--model", "qwen3-embedding-8b", "--query", "q", "--document", "-", stdin="one\ntwo\n")
+    assert done.returncode == 1
+    assert "No provider in the catalogue" in done.stderr
