@@ -15,6 +15,7 @@ from wattproof.resources.ledger import Ledger
 from wattproof.resources.receipts import Frontier, Issuer, leaf_hash, verify_consistency, verify_inclusion
 from wattproof.resources.receipts.checkpoint import Checkpoint, open_checkpoint
 from wattproof.resources.receipts.keys import log_keys_from_env
+from wattproof.resources.receipts.log_evidence import LogGiven, judge_inclusion
 from wattproof.resources.receipts.note import SignedNote, VerifierKey
 from wattproof.resources.receipts.tlog_proof import TlogProof, verify_tlog_proof
 
@@ -76,6 +77,15 @@ async def test_an_id_that_is_no_key_name_is_escaped(ledger: Ledger, drafts: Draf
     await drafts.settle(ledger, log_id="a tenant + one")
     note = await ledger.log.checkpoint("a tenant + one")
     assert open_checkpoint(note, ledger.log.vkeys("a tenant + one")).origin == "wattproof.local/a%20tenant%20%2B%20one"
+
+
+async def test_a_receipt_of_such_a_log_is_shown_to_be_in_it(ledger: Ledger, drafts: Drafts) -> None:
+    settled = await drafts.settle(ledger, log_id="a tenant + one")
+    proof = str(await ledger.log.tlog_proof("a tenant + one", 0))
+    given = LogGiven(tlog_proof=proof, vkeys=ledger.log.vkeys("a tenant + one"))
+    jws = settled.jws or ""
+    assert judge_inclusion(jws, {"log_id": "a tenant + one"}, None, given, None).verdict.verdict == "pass"
+    assert judge_inclusion(jws, {"log_id": "another"}, None, given, None).verdict.reason == "another_log"
 
 
 async def test_a_second_root_for_one_size_is_never_signed(

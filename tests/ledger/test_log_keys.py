@@ -257,6 +257,18 @@ async def test_a_key_whose_rotation_was_never_entered_is_dropped(open_home: Open
     assert "issuer.key.next" not in file_names(home)
 
 
+async def test_a_rotation_that_was_cut_off_does_not_push_a_key_of_the_operator_aside(
+    open_home: Opened, drafts: Drafts, home: Path, child: Callable[..., subprocess.Popen[str]]
+) -> None:
+    async with open_home() as ledger:
+        await drafts.settle(ledger)
+    child("child_rotate.py", home, "issuer").communicate(timeout=60)
+    supplied = Issuer(b"\x06" * 32)
+    async with open_home(issuer=supplied) as ledger:
+        assert kid_of(await drafts.settle(ledger, "r2")) == supplied.kid
+    assert "issuer.key.next" in file_names(home)
+
+
 async def test_a_key_file_removed_under_a_running_process_costs_no_receipt(
     ledger: Ledger, drafts: Drafts, home: Path
 ) -> None:

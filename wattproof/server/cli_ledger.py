@@ -197,11 +197,12 @@ def _variable(role: Role) -> str:
 
 
 def _next_key(role: Role) -> Issuer | None:
-    value = os.environ.get(f"{_variable(role)}_NEXT", "").strip()
+    from wattproof.resources.receipts.keys import key_from_env
+    from wattproof.server.settings import load_settings
+
+    value = load_settings(os.environ).environ.get(f"{_variable(role)}_NEXT", "").strip()
     if not value:
         return None
-    from wattproof.resources.receipts.keys import key_from_env
-
     return key_from_env(f"{_variable(role)}_NEXT", value)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from wattproof.methodology.errors import KeyUnusable
 from wattproof.resources.receipts import Issuer, create_issuer, keys_from_jwks, load_issuer, publish, read_jwks
@@ -23,14 +22,9 @@ from wattproof.resources.receipts.key_statement import KeyRole
 from wattproof.resources.receipts.keys import with_key, with_limits, write_jwks
 from wattproof.resources.receipts.note import VerifierKey
 
-__all__ = ["REVOKED_AT", "Keyring", "local_origin"]
+__all__ = ["REVOKED_AT", "Keyring"]
 
 REVOKED_AT = "wattproof_revoked_at"
-
-
-def local_origin(log_id: str) -> str:
-    """The origin of a log that its operator has not named: ``wattproof.local/<log_id>``, escaped as in a URL."""
-    return f"wattproof.local/{quote(log_id)}"
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wattproof.methodology.errors import LedgerUnusable
 from wattproof.resources.ledger.driver import open_writer, sqlite3, sqlite_errors, unusable
-from wattproof.resources.ledger.keyring import Keyring, local_origin
+from wattproof.resources.ledger.keyring import Keyring
 from wattproof.resources.ledger.ledger import Ledger
 from wattproof.resources.ledger.lock import FileLock
 from wattproof.resources.ledger.queries import logs
@@ -18,6 +18,7 @@ from wattproof.resources.ledger.schema import prepare
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.ledger.writer import Writer
 from wattproof.resources.receipts import RECEIPT_TYP, SIMULATION_TYP, Issuer
+from wattproof.resources.receipts.checkpoint import local_origin
 from wattproof.resources.receipts.keys import SEED_BYTES
 
 __all__ = ["open_ledger"]

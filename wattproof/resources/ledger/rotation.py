@@ -74,7 +74,7 @@ def recover(connection: sqlite3.Connection, keyring: Keyring, now_s: float) -> N
     """Complete the rotations that a process did not live to complete; drop keys of those that it did not begin."""
     roles: tuple[KeyRole, ...] = ("issuer", "log")
     for role in roles:
-        new = keyring.begun(role)
+        new = None if keyring.is_supplied(role) else keyring.begun(role)
         if new is None:
             continue
         if _is_stated(connection, "rotate", new.kid):

@@ -17,12 +17,16 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.resources.receipts.merkle import HASH_BYTES
 from wattproof.resources.receipts.note import NoteSigner, SignedNote, VerifierKey, open_note, sign_note
 
-__all__ = ["Checkpoint", "open_checkpoint", "sign_checkpoint"]
+__all__ = ["LOCAL_ORIGIN", "Checkpoint", "local_origin", "open_checkpoint", "sign_checkpoint"]
+
+LOCAL_ORIGIN = "wattproof.local/"
+"""The origin of a log that its operator has not named begins with this."""
 
 _MAX_SIZE = 1 << 63
 
@@ -75,6 +79,11 @@ class Checkpoint:
             return cls(origin, int(size), digest)
         except InvalidInput as error:
             raise _malformed(str(error)) from error
+
+
+def local_origin(log_id: str) -> str:
+    """The origin of a log that its operator has not named: ``wattproof.local/<log_id>``, escaped as in a URL."""
+    return LOCAL_ORIGIN + quote(log_id)
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signers: Iterable[NoteSigner]) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
-from wattproof.resources.receipts.checkpoint import Checkpoint, open_checkpoint
+from wattproof.resources.receipts.checkpoint import LOCAL_ORIGIN, Checkpoint, local_origin, open_checkpoint
 from wattproof.resources.receipts.cosignature import open_cosignatures
 from wattproof.resources.receipts.merkle import leaf_hash, verify_consistency, verify_inclusion
 from wattproof.resources.receipts.note import COSIGNATURE, ED25519, SignedNote, VerifierKey
@@ -26,12 +26,9 @@ from wattproof.resources.receipts.proof import InclusionProof
 from wattproof.resources.receipts.tlog_proof import TlogProof
 from wattproof.resources.receipts.verdict import Verdict, failed, passed, unknown
 
-__all__ = ["LOCAL_ORIGIN", "Evidence", "Inclusion", "LogGiven", "judge_inclusion", "verifier_keys"]
+__all__ = ["Evidence", "Inclusion", "LogGiven", "judge_inclusion", "verifier_keys"]
 
 Evidence = Literal["self", "timestamped", "witnessed"]
-
-LOCAL_ORIGIN = "wattproof.local/"
-"""The origin of a log that its operator has not named is this and its log id."""
 
 _SKEW_S = 300.0
 
@@ -123,8 +120,9 @@ def _under_signed_root(
     proof = TlogProof.parse(text)
     stated = Checkpoint.parse(SignedNote.parse(proof.checkpoint).text)
     verify_inclusion(leaf_hash(entry_hash(jws)), proof.index, stated.size, proof.hashes, stated.root)
-    local_id = stated.origin.removeprefix(LOCAL_ORIGIN) if stated.origin.startswith(LOCAL_ORIGIN) else None
-    if local_id is not None and payload.get("log_id") != local_id:
+    log_id = payload.get("log_id")
+    unnamed = stated.origin.startswith(LOCAL_ORIGIN)
+    if unnamed and not (isinstance(log_id, str) and stated.origin == local_origin(log_id)):
         return Inclusion(failed("another_log", f"The checkpoint is of {stated.origin}, not of the receipt's log."))
     if not given.log_keys:
         message = "The path leads to the root of the checkpoint; no key of the log was given to check who signed that."
@@ -140,7 +138,7 @@ def _under_signed_root(
     words = f"Entry {proof.index} of {tree.size} in {tree.origin}, under a root that the log signed"
     if not times:
         return Inclusion(passed(f"{words}."), "self")
-    return Inclusion(passed(f"{words} and {len(times)} witnesses saw."), "witnessed", float(min(times)))
+    return Inclusion(passed(f"{words}; witnesses that signed it too: {len(times)}."), "witnessed", float(min(times)))
 
 
 def _consistency_problem(tree: _Tree, given: LogGiven) -> Verdict | None:

@@ -9,7 +9,6 @@ import psycopg
 from psycopg import sql
 
 from wattproof.methodology.errors import LedgerUnusable
-from wattproof.resources.ledger.keyring import local_origin
 from wattproof.resources.ledger.postgres.connection import (
     EVERY_LOG,
     SETTING,
@@ -28,6 +27,7 @@ from wattproof.resources.ledger.queries import logs
 from wattproof.resources.ledger.schema import VERSION
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import RECEIPT_TYP, SIMULATION_TYP, Issuer
+from wattproof.resources.receipts.checkpoint import local_origin
 
 __all__ = ["SCHEMA", "open_postgres_ledger", "prepare"]
 
