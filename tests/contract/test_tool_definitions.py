@@ -30,7 +30,7 @@ HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_CONTRACTS=1 python -m
 TOKEN_BUDGET = 2500
 CHARACTERS_PER_TOKEN = 4
 
-NAMES = ("estimate_request", "run_inference", "summarize_ledger", "verify_receipt", "explain")
+NAMES = ("estimate_request", "run_inference", "track_operation", "summarize_ledger", "verify_receipt", "explain")
 PROFILE_NAMES = {"ops": ("recommend_window",)}
 ALL_NAMES = (*NAMES, *(name for names in PROFILE_NAMES.values() for name in names))
 
@@ -156,6 +156,7 @@ def test_every_optional_argument_takes_an_explicit_null() -> None:
         "messages": [{"role": "user"}],
         "max_output_tokens": 1,
         "receipt": "r",
+        "action": "status",
         "subject": "s",
     }
     for spec in tools_of(PROFILES):

@@ -28,7 +28,7 @@ WattproofError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from wattproof.methodology.quantity import Usage, UsageSource
@@ -199,10 +199,17 @@ class BudgetExceeded(LedgerError):
     """
 
     def __init__(
-        self, message: str, *, budget_id: int, unit: str, asked: int | None, remaining: int, may_ask: bool
+        self,
+        message: str,
+        *,
+        budget_id: int,
+        unit: Literal["energy_wh", "carbon_gco2e", "tokens", "cost_usd"],
+        asked: int | None,
+        remaining: int,
+        may_ask: bool,
     ) -> None:
         self.budget_id = budget_id
-        self.unit = unit
+        self.unit: Literal["energy_wh", "carbon_gco2e", "tokens", "cost_usd"] = unit
         self.asked = asked
         self.remaining = remaining
         self.may_ask = may_ask

@@ -23,8 +23,8 @@ OpenDeps = Callable[[], AbstractAsyncContextManager["Deps"]]
 
 _INSTRUCTIONS = (
     "estimate_request before sending; run_inference to route, run and record (dry_run=true shows the choice only); "
-    "summarize_ledger for totals; verify_receipt for any receipt_id; explain for any figure. Figures are estimates "
-    "with intervals: keep the interval and the method when you quote one."
+    "track_operation for workflows and budgets; summarize_ledger for totals; verify_receipt for any receipt_id; "
+    "explain for any figure. Figures are estimates with intervals: keep the interval and the method when you quote one."
 )
 
 # Lists depend on the version alone, so a client may keep them.

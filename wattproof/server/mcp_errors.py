@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from wattproof.methodology.errors import UnknownName, WattproofError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
 __all__ = ["argument_problems", "told_to_reader"]
@@ -90,7 +89,9 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
         return f"{field} is missing; {_hint(field, arguments)}."
     where = ".".join([field, *_written(detail)])
     if detail["type"] == "extra_forbidden":
-        return f"{where} is not known there; {_hint(field, arguments)}."
+        model = _model_at(arguments, [field, *map(str, detail["loc"][1:-1])])
+        names = f"give any of {', '.join(model.model_fields)}" if model else _hint(field, arguments)
+        return f"{where} is not known there; {names}."
     wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
     return f"{where} is {_short(repr(detail['input']))}; give {wanted}."
 
@@ -119,6 +120,25 @@ def _hint(field: str, arguments: type[BaseModel]) -> str:
     info: Any = arguments.model_fields.get(field)
     description = None if info is None else info.description
     return f"give it: {description[:1].lower() + description[1:]}" if description else "give it"
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    """The model that stands at `path` below another one; names that are no fields are branches of unions and places."""
+    found: type[BaseModel] | None = None
+    for name in path:
+        within = model if found is None else found
+        if name in within.model_fields:
+            found = _model_in(within.model_fields[name].annotation)
+            if found is None:
+                return None
+    return found
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation holds, at whatever depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((held for part in get_args(annotation) if (held := _model_in(part)) is not None), None)
 
 
 def _short(text: str, limit: int = 60) -> str:

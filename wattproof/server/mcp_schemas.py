@@ -32,8 +32,8 @@ def input_schema(arguments: type[Arguments]) -> Schema:
 def output_schema(result: type[Result]) -> Schema:
     """The published schema of a tool's structured content: an object root without references.
 
-    It types the fields that every result of the tool has, bar the unlisted ones; below that it only names the four
-    fields of the provenance, which all tools share and whose defaults are in the tool's `_meta`.
+    It types the fields that every result of the tool has, bar the unlisted ones. Below that it says nothing: the four
+    fields of the provenance, which all tools share, are in the tool's `_meta` with their defaults.
     """
     schema = result.model_json_schema()
     definitions = cast("Schema", schema.get("$defs", {}))
@@ -54,7 +54,7 @@ def _parameter(node: Schema, definitions: Schema) -> Schema:
     if options:
         kept = _united(options) | kept
     if "items" in kept:
-        kept["items"] = _parameter(kept["items"], definitions)
+        kept["items"] = {k: v for k, v in _parameter(kept["items"], definitions).items() if k != "description"}
     return kept
 
 
@@ -73,8 +73,6 @@ def _outline(node: Schema, definitions: Schema) -> Schema:
     fields = _resolved(node, definitions)
     if "anyOf" in fields:
         return {"type": [_outline(option, definitions)["type"] for option in fields["anyOf"]]}
-    if "region_scope" in fields.get("properties", {}):
-        return {"type": "object", "required": list(fields["required"])}
     return {"type": fields["type"]}
 
 

@@ -11,10 +11,11 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from wattproof.methodology.errors import Unavailable, WattproofError
+from wattproof.server.mcp_elicit import within_budgets
 from wattproof.server.mcp_errors import argument_problems
 from wattproof.server.mcp_schemas import input_schema, output_schema
 from wattproof.tools import estimate_request as estimate
@@ -22,6 +23,7 @@ from wattproof.tools import explain
 from wattproof.tools import recommend_window as window
 from wattproof.tools import run_inference as run
 from wattproof.tools import summarize_ledger as summarize
+from wattproof.tools import track_operation as track
 from wattproof.tools import verify_receipt as verify
 from wattproof.tools.progress import Report
 from wattproof.tools.provenance import META_KEY, named_fields
@@ -72,6 +74,10 @@ async def _summarize(args: summarize.SummaryArgs, deps: Deps, _report: Report) -
     return await summarize.summarize_ledger(args, deps)
 
 
+async def _track(args: track.OperationArgs, deps: Deps, _report: Report) -> track.OperationResult:
+    return await track.track_operation(args, deps)
+
+
 async def _verify(args: verify.VerifyArgs, deps: Deps, _report: Report) -> verify.VerifyResult:
     return await verify.verify_receipt(args, deps)
 
@@ -79,10 +85,8 @@ async def _verify(args: verify.VerifyArgs, deps: Deps, _report: Report) -> verif
 TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="estimate_request",
-        title="Estimate an LLM request",
-        description=(
-            "Estimate energy and CO2e of an LLM request before sending it; compares models and methods. Sends nothing."
-        ),
+        title="Estimate a request",
+        description="Energy and CO2e of an LLM request before it is sent; compares models and methods.",
         arguments=estimate.EstimateArgs,
         result=estimate.EstimateResult,
         call=_estimate,
@@ -93,10 +97,8 @@ TOOLS: tuple[ToolSpec, ...] = (
     ),
     ToolSpec(
         name="run_inference",
-        title="Run an LLM request",
-        description=(
-            "Send a chat request to the provider that fits the limits, record it, return answer and signed receipt."
-        ),
+        title="Run a request",
+        description="Send a chat request to the provider that fits the limits; answer and signed receipt.",
         arguments=run.RunArgs,
         result=run.RunResult,
         call=run.run_inference,
@@ -106,9 +108,21 @@ TOOLS: tuple[ToolSpec, ...] = (
         open_world=True,
     ),
     ToolSpec(
+        name="track_operation",
+        title="Track a workflow",
+        description="Steps under one operation_id: totals, budget, SCI; end signs one receipt over them.",
+        arguments=track.OperationArgs,
+        result=track.OperationResult,
+        call=_track,
+        brief=track.brief,
+        read_only=False,
+        idempotent=False,
+        open_world=False,
+    ),
+    ToolSpec(
         name="summarize_ledger",
         title="Summarize the ledger",
-        description="Totals of recorded requests over a period: count, tokens, energy, CO2e, with intervals.",
+        description="Totals of recorded requests over a period, with intervals.",
         arguments=summarize.SummaryArgs,
         result=summarize.SummaryResult,
         call=_summarize,
@@ -120,7 +134,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     ToolSpec(
         name="verify_receipt",
         title="Verify a receipt",
-        description="Check a receipt's signature, log inclusion, arithmetic, plausibility and age, each apart.",
+        description="Check signature, log inclusion, arithmetic, plausibility and age of a receipt.",
         arguments=verify.VerifyArgs,
         result=verify.VerifyResult,
         call=_verify,
@@ -176,16 +190,22 @@ def tools_of(profiles: Iterable[str]) -> tuple[ToolSpec, ...]:
 def sdk_tool(spec: ToolSpec) -> Tool:
     """The MCP tool of one row. Our own argument model checks the call, so that its errors can say what would work."""
 
-    async def call(arguments: dict[str, Any], ctx: Context[Deps, Any]) -> CallToolResult:
+    async def call(arguments: dict[str, Any], ctx: Context[Deps, Any]) -> CallToolResult | InputRequiredResult:
         # The one place where our errors become the SDK's, which hides the text of every other exception.
         try:
             args = spec.arguments.model_validate(arguments)
         except ValidationError as error:
             raise ToolError(argument_problems(error, spec.arguments)) from None
+
+        async def run() -> Any:
+            return await spec.call(args, ctx.request_context.lifespan_context, ctx.report_progress)
+
         try:
-            result = await spec.call(args, ctx.request_context.lifespan_context, ctx.report_progress)
+            result = await within_budgets(run, ctx)
         except WattproofError as error:
             raise ToolError(str(error)) from error
+        if isinstance(result, InputRequiredResult):
+            return result
         return _called(spec, result, args)
 
     return Tool(

@@ -75,7 +75,8 @@ class Known(BaseModel):
         return given
 
 
-_KNOWN = f"Any of {', '.join(name for name in Known.model_fields)}"
+# A name that is not known is refused with all that are.
+_KNOWN = "Any of batch, pue, hardware, latency_s, samples, …"
 
 
 class EstimateArgs(Arguments):
@@ -83,15 +84,15 @@ class EstimateArgs(Arguments):
 
     model: Annotated[_OneOrSeveral, Field(description="Model id or ids, e.g. gpt-oss-120b")]
     input_tokens: Annotated[_Tokens | None, Field(description="Cached ones included")] = None
-    text: Annotated[str | None, Field(max_length=1_000_000, description="The prompt, if not counted")] = None
-    output_tokens: Annotated[_Tokens | None, Field(description="Reasoning included; absent: assumed")] = None
+    text: Annotated[str | None, Field(max_length=1_000_000, description="Prompt, if uncounted")] = None
+    output_tokens: Annotated[_Tokens | None, Field(description="With reasoning; else assumed")] = None
     cached_input_tokens: Annotated[_Tokens | None, Field(description="Part of input")] = None
     reasoning_tokens: Annotated[_Tokens | None, Field(description="Part of output")] = None
     provider: Annotated[_OneOrSeveral | None, Field(description="E.g. ovhcloud")] = None
     zone: Annotated[str | None, Field(max_length=40, description="Grid zone, e.g. FR")] = None
     grid: Annotated[Literal["annual", "live"] | None, Field(description="live: newest reading")] = None
     workload: Annotated[_Workload | None, Field(description="Default chat")] = None
-    batch_api: Annotated[bool | None, Field(description="Provider's offline batch")] = None
+    batch_api: Annotated[bool | None, Field(description="Offline batch")] = None
     methods: Annotated[_OneOrSeveral | None, Field(description="Method ids, or all")] = None
     baseline: Annotated[_Id | None, Field(description="Model to compare with")] = None
     boundary: Annotated[Literal["narrow", "comprehensive"] | None, Field(description="narrow: accelerator only")] = None

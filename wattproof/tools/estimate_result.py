@@ -58,6 +58,9 @@ class EstimateResult(Grounded):
         "carbon_gco2e_per_1k_tokens",
         "grid",
         "levers",
+        "assumed",
+        "interval",
+        "usage",
     }
 
     model: str

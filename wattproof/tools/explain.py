@@ -44,7 +44,7 @@ class ExplainArgs(Arguments):
 
     subject: Annotated[
         str | Annotated[dict[str, Any], JSON_TEXT],
-        Field(description="Method id, receipt id or JWS, or an object: estimate_request's arguments"),
+        Field(description="Method id, receipt id or JWS, or estimate_request's arguments"),
     ]
 
 
@@ -65,6 +65,9 @@ class ExplainResult(Result):
             "sources",
             "reasons",
             "synthetic",
+            "assumed",
+            "drivers",
+            "would_tighten",
         }
     )
 

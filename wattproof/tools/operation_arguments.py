@@ -74,14 +74,14 @@ class OperationArgs(Arguments):
     """Arguments of `track_operation`."""
 
     action: Annotated[Literal["begin", "record", "status", "end"], Field(description="record adds steps")]
-    operation_id: Annotated[_Name | None, Field(description="Yours or ours; begin makes one")] = None
+    operation_id: Annotated[_Name | None, Field(description="begin makes one if null")] = None
     parent_id: Annotated[_Name | None, Field(description="begin: operation above")] = None
     steps: Annotated[
         Annotated[list[StepGiven], JSON_TEXT] | None,
         Field(
             max_length=100,
             description="record: {step_id, model, usage: {input_tokens, output_tokens}, step_kind: "
-            "llm|embedding|tool|other, provider, zone, retry_of, idempotency_key}",
+            "llm|embedding|tool|other, provider, zone, retry_of}",
         ),
     ] = None
     budget: Annotated[

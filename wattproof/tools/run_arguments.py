@@ -29,27 +29,27 @@ class RunArgs(Arguments):
     messages: Annotated[_Objects, Field(min_length=1, max_length=1000, description="OpenAI chat messages")]
     max_output_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS, description="Limit on the answer")]
     preset: Annotated[
-        Literal["balanced", "speed", "price", "eco", "batch"] | None, Field(description="Weights; default balanced")
+        Literal["balanced", "speed", "price", "eco", "batch"] | None, Field(description="Default balanced")
     ] = None
     max_carbon_intensity: Annotated[float | None, Field(ge=0, description="Grid ceiling, gCO2e/kWh")] = None
     max_carbon_gco2e: Annotated[float | None, Field(ge=0, description="Per request, high bound")] = None
-    min_renewable_bps: Annotated[int | None, Field(ge=0, le=10_000, description="Renewable share, 0-10000")] = None
-    max_cost_usd: Annotated[float | None, Field(ge=0, description="Per run; at most the operator's")] = None
-    max_latency_ms: Annotated[int | None, Field(ge=1, description="Expected latency")] = None
-    zones: Annotated[_Names | None, Field(description="Only these grid zones")] = None
-    exclude_zones: Annotated[_Names | None, Field(description="Never these")] = None
-    providers: Annotated[_Names | None, Field(description="Only these")] = None
-    exclude_providers: Annotated[_Names | None, Field(description="Never these")] = None
+    min_renewable_bps: Annotated[int | None, Field(ge=0, le=10_000, description="0-10000")] = None
+    max_cost_usd: Annotated[float | None, Field(ge=0, description="Per run")] = None
+    max_latency_ms: Annotated[int | None, Field(ge=1, description="Expected")] = None
+    zones: Annotated[_Names | None, Field(description="Only")] = None
+    exclude_zones: Annotated[_Names | None, Field(description="Never")] = None
+    providers: Annotated[_Names | None, Field(description="Only")] = None
+    exclude_providers: Annotated[_Names | None, Field(description="Never")] = None
     min_location_evidence: Annotated[
         Literal["contractual", "declared", "caller", "inferred", "unknown"] | None,
-        Field(description="Evidence of the place"),
+        Field(description="Of the place"),
     ] = None
     min_quality: Annotated[float | None, Field(ge=0, description="On the operator's scale")] = None
     allow_fallback_region: Annotated[bool | None, Field(description="Permit another zone")] = None
     request_id: Annotated[
         str | None, Field(min_length=1, max_length=200, description="Yours; a repeat spends nothing")
     ] = None
-    operation_id: Annotated[str | None, Field(min_length=1, max_length=200, description="Workflow it belongs to")] = (
+    operation_id: Annotated[str | None, Field(min_length=1, max_length=200, description="Its workflow")] = (
         None
     )
     tags: Annotated[_Names | None, Field(description="For summaries")] = None

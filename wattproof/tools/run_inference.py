@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wattproof.methodology.errors import BudgetExceeded
+from wattproof.tools.budget_left import budget_words, tightest_fields
 from wattproof.tools.choices import Choice, choice_of, choose, ranked_fields
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, significant
 from wattproof.tools.progress import Report, unreported
@@ -14,7 +17,9 @@ from wattproof.tools.run_arguments import RunArgs, chat_of, policy_of
 
 if TYPE_CHECKING:
     from wattproof.resources.footprints import Estimate
-    from wattproof.resources.runs import RunSettled
+    from wattproof.resources.ledger.budget_records import Headroom
+    from wattproof.resources.routing import Policy
+    from wattproof.resources.runs import RunDeps, RunRequest, RunSettled
     from wattproof.tools.deps import Deps
 
 __all__ = ["Cost", "RunArgs", "RunResult", "brief", "run_inference"]
@@ -32,7 +37,9 @@ class Cost(Result):
 class RunResult(Grounded):
     """What `run_inference` returns. In a dry run the footprint is the expected one, of the first choice."""
 
-    omitted_when_null: ClassVar[frozenset[str]] = frozenset({"adpe_kgsbeq", "request_salt", "tool_calls", "reported"})
+    omitted_when_null: ClassVar[frozenset[str]] = frozenset(
+        {"adpe_kgsbeq", "budget", "request_salt", "tool_calls", "reported"}
+    )
     unlisted: ClassVar[frozenset[str]] = Grounded.unlisted | {
         "operation_id",
         "replayed",
@@ -46,6 +53,13 @@ class RunResult(Grounded):
         "pue",
         "latency_ms",
         "attempts",
+        "decision",
+        "grid",
+        "model",
+        "provider_id",
+        "reasons",
+        "request_id",
+        "usage",
     }
 
     status: str
@@ -72,6 +86,7 @@ class RunResult(Grounded):
     latency_ms: int | None
     attempts: int
     decision: dict[str, Any] | None
+    budget: dict[str, Any] | None = None
     request_salt: str | None = None
     reported: dict[str, Any] | None = None
     reasons: dict[str, str]
@@ -85,6 +100,8 @@ async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) 
     Raises:
         RoutingError: every candidate is excluded; the text says what relaxing each limit would admit.
         UpstreamError: every attempt failed; the reason of the last one.
+        BudgetExceeded: a budget does not allow it; the text says what would fit. Nothing was spent.
+        OperationClosed: the operation takes no more steps.
         RequestConflict, RequestInFlight: `request_id` is in use.
         UnknownModel, InvalidInput, LedgerError.
     """
@@ -94,7 +111,7 @@ async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) 
     chat, policy = chat_of(args), policy_of(args, suffix, deps)
     if args.dry_run:
         return _planned(await choose(name, chat, policy, deps), args)
-    from wattproof.resources.runs import AttemptFailed, RunRequest, RunSettled, execute
+    from wattproof.resources.runs import RunRequest
 
     request = RunRequest(
         model=name,
@@ -103,9 +120,25 @@ async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) 
         operation_id=args.operation_id,
         tags=tuple(args.tags or ()),
     )
+    runs = await deps.runs()
+    try:
+        settled = await _executed(request, policy, runs, report)
+    except BudgetExceeded as error:
+        from wattproof.tools.budget_fit import with_what_fits
+
+        raise await with_what_fits(error, request, policy, runs) from error
+    left = settled.settled.budgets
+    if not left and settled.replayed:
+        left = await runs.ledger.budgets.left(deps.log_id, args.operation_id, args.tags or ())
+    return _settled(settled, args, left)
+
+
+async def _executed(request: RunRequest, policy: Policy, runs: RunDeps, report: Report) -> RunSettled:
+    from wattproof.resources.runs import AttemptFailed, RunSettled, execute
+
     received, settled = 0, None
     # aclosing: a run whose caller goes away is settled before this function ends.
-    async with aclosing(execute(request, policy, await deps.runs())) as events:
+    async with aclosing(execute(request, policy, runs)) as events:
         async for event in events:
             received += 1
             if isinstance(event, RunSettled):
@@ -116,7 +149,7 @@ async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) 
                 await report(received, None, "receiving the answer")
     if settled is None:
         raise AssertionError("a run that ends without an error has settled")
-    return _settled(settled, args)
+    return settled
 
 
 def brief(result: RunResult) -> str:
@@ -130,6 +163,8 @@ def brief(result: RunResult) -> str:
     words = [f"{result.provider_id}, {grid['zone']}, {intensity}: {', '.join(figures)}."]
     words += _place_words(result)
     words += _decision_words(result)
+    if result.budget is not None:
+        words.append(budget_words(result.budget))
     words += [] if result.reported is None else [result.reported["summary"]]
     words += _outcome_words(result)
     told = f"[{' '.join([*words, sentence(result.provenance)])}]"
@@ -161,7 +196,7 @@ def _planned(choice: Choice, args: RunArgs) -> RunResult:
     )
 
 
-def _settled(run: RunSettled, args: RunArgs) -> RunResult:
+def _settled(run: RunSettled, args: RunArgs, left: Sequence[Headroom]) -> RunResult:
     entry, estimate = run.settled.draft, run.estimate
     reasons = _reasons(estimate)
     if run.answer is None and run.answer_reason:
@@ -187,6 +222,7 @@ def _settled(run: RunSettled, args: RunArgs) -> RunResult:
         latency_ms=entry.latency_ms,
         attempts=entry.attempts,
         decision=decision,
+        budget=tightest_fields(left, full=args.detail == "full") if left else None,
         request_salt=None if salt is None else salt.hex(),
         reported=_reported(run),
         reasons=reasons,

@@ -31,14 +31,14 @@ class SummaryArgs(Arguments):
     """Arguments of `summarize_ledger`."""
 
     since: Annotated[str | None, Field(max_length=40, description="Date or time, included")] = None
-    until: Annotated[str | None, Field(max_length=40, description="Date or time, excluded")] = None
-    tz: Annotated[str | None, Field(max_length=60, description="IANA zone of dates; default UTC")] = None
+    until: Annotated[str | None, Field(max_length=40, description="Excluded")] = None
+    tz: Annotated[str | None, Field(max_length=60, description="IANA zone; default UTC")] = None
     group_by: Annotated[GroupBy | None, Field(description="One row per value")] = None
     operation_id: Annotated[_Name | None, Field(description="Only this workflow")] = None
     tag: Annotated[_Name | None, Field(description="Only entries with it")] = None
     method: Annotated[_Name | None, Field(description="Only this method id")] = None
-    cursor: Annotated[str | None, Field(max_length=20, description="next_cursor, for more groups")] = None
-    detail: Annotated[Detail | None, Field(description="full: water, resources, all shares")] = None
+    cursor: Annotated[str | None, Field(max_length=20, description="next_cursor")] = None
+    detail: Annotated[Detail | None, Field(description="full: all shares")] = None
 
 
 class SummaryResult(Result):
@@ -47,6 +47,7 @@ class SummaryResult(Result):
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"methods", "water_ml", "adpe_kgsbeq", "counts"})
     unlisted: ClassVar[frozenset[str]] = frozenset(
         {"edition", "synthetic", "cost_micros", "cached_input_tokens", "temporal_match_bps", "usage_source_bps"}
+        | {"carbon_market_kg", "groups", "next_cursor", "period", "reasons", "unsettled_count", "zone_known_bps"}
     )
 
     period: dict[str, str | None]

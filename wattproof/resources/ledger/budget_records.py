@@ -25,6 +25,7 @@ __all__ = [
     "BudgetUnit",
     "Headroom",
     "Rates",
+    "amount_words",
     "bucket_of",
     "check_tz",
 ]
@@ -68,8 +69,7 @@ class BudgetKey:
 
     def amount_words(self, amount: int) -> str:
         """`1.1 Wh`: an amount in the unit of this budget, to three significant figures."""
-        scale, symbol = UNITS[self.unit]
-        return f"{amount:,} {symbol}" if scale == 1 else f"{_plain(amount / scale)} {symbol}"
+        return amount_words(self.unit, amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,12 @@ class BudgetDecision:
     amount: int
     bucket: str
     reason: str | None
+
+
+def amount_words(unit: BudgetUnit, amount: int) -> str:
+    """`1.1 Wh`: an amount in integers of `unit`, to three significant figures."""
+    scale, symbol = UNITS[unit]
+    return f"{amount:,} {symbol}" if scale == 1 else f"{_plain(amount / scale)} {symbol}"
 
 
 def bucket_of(per: BudgetPer, tz: str, occurred_at: str) -> str:
