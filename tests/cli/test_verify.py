@@ -123,3 +123,14 @@ def test_what_is_no_evidence_exits_2(wattproof: Wattproof, arguments: tuple[str,
     done = wattproof("verify", "receipt.jws", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+def test_the_offline_page_is_written_as_it_ships(wattproof: Wattproof, tmp_path: Path) -> None:
+    printed = wattproof("verify-page")
+    written = wattproof("verify-page", "--output", "verify.html")
+    assert (printed.returncode, written.returncode) == (0, 0)
+    shipped = files("wattproof.resources.receipts").joinpath("verify.html").read_bytes()
+    assert (tmp_path / "verify.html").read_bytes() == printed.stdout.encode() == shipped
+    nowhere = wattproof("verify-page", "-o", "nowhere/verify.html")
+    assert nowhere.returncode == 2
+    assert "--output" in nowhere.stderr
