@@ -1,5 +1,7 @@
 """Run the set-up commands of docs/third-party.md in a new folder, then the tests which need what they install.
 
+The offline page is tested in Debian's Chromium, which is installed for it.
+
 A set-up that fails fails the run: in CI a tool that is missing must be seen. Only what the page marks as optional (it
 needs a newer Python) is left out where no such Python is found, with a line that says so.
 """
@@ -31,6 +33,7 @@ def main() -> int:
         if not node_is_new_enough():
             lend_node(folder / "bin")
         run(["apt-get", "update", "-qq"], folder, environment)
+        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], folder, environment)
         for optional, block in BLOCK.findall((ROOT / "docs" / "third-party.md").read_text("utf-8")):
             script = with_newer_python(block) if optional else block
             if script is None:
@@ -38,7 +41,7 @@ def main() -> int:
             else:
                 print(script, flush=True)
                 run(["bash", "-euo", "pipefail", "-c", script], folder, environment)
-        tests = [sys.executable, "-m", "pytest", "-q", "tests/thirdparty"]
+        tests = [sys.executable, "-m", "pytest", "-q", "tests/thirdparty", "tests/browser"]
         return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
 
 
