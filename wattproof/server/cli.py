@@ -10,6 +10,7 @@ import typer
 
 from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofError
 from wattproof.server import (
+    cli_budget,
     cli_corrections,
     cli_estimate,
     cli_export,
@@ -17,6 +18,7 @@ from wattproof.server import (
     cli_import,
     cli_ledger,
     cli_live,
+    cli_operation,
     cli_replay,
     cli_run,
     cli_serve,
@@ -73,6 +75,26 @@ _GROUPS = {
             ("corrections", cli_corrections.corrections),
             *cli_ledger.COMMANDS,
         ),
+    ),
+    "operation": _Group(
+        "Workflows of many steps: totals, a budget, one receipt.",
+        (
+            ("begin", cli_operation.operation_begin),
+            ("record", cli_operation.operation_record),
+            ("status", cli_operation.operation_status),
+            ("end", cli_operation.operation_end),
+        ),
+    ),
+    "budget": _Group(
+        "What may be spent; alone: what is left.",
+        (
+            ("show", cli_budget.budget_show),
+            ("set", cli_budget.budget_set),
+            ("raise", cli_budget.budget_raise),
+            ("override", cli_budget.budget_override),
+            ("remove", cli_budget.budget_remove),
+        ),
+        cli_budget.budget_show,
     ),
     "export": _Group(
         "Entries, receipts and samples with proofs, as files.",
