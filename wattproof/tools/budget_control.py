@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.tools.budget_left import budget_fields, budget_words, integer_amount, rates_of
+from wattproof.tools.budget_left import budget_fields, integer_amount, rates_of
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger.budget_records import (
@@ -146,10 +146,18 @@ def _shown(left: Headroom) -> dict[str, Any]:
 
 
 def _words(left: Headroom) -> str:
-    held = f" {left.budget.key.amount_words(left.reserved)} held by runs in flight." if left.reserved else ""
-    what = left.budget.key.words + (f" ({left.bucket}, {left.budget.tz})" if left.bucket else "")
-    warns = " Warns only." if left.budget.action == "warn" else ""
-    return f"{what}: {budget_words(budget_fields(left))}{held}{warns}"
+    key = left.budget.key
+    what = key.words + (f" ({left.bucket}, {left.budget.tz})" if left.bucket else "")
+    words = [f"{key.amount_words(left.spent)} of {key.amount_words(left.limit)} counted"]
+    if left.reserved:
+        words.append(f"{key.amount_words(left.reserved)} held by runs in flight")
+    over = left.status == "over"
+    words.append(f"{key.amount_words(abs(left.remaining))} {'over' if over else 'left'}")
+    if left.unknown:
+        words.append(f"{left.unknown:,} entries of unknown amount")
+    if left.budget.action == "warn":
+        words.append("warns only")
+    return f"{what}: {', '.join(words)}."
 
 
 def _decision(decision: BudgetDecision) -> dict[str, Any]:

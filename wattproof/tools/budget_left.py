@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.tools.figures import rounded, significant
+from wattproof.tools.figures import rounded
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger.budget_records import BudgetUnit, Headroom, Rates
@@ -54,15 +54,15 @@ def budget_fields(left: Headroom, *, full: bool = False) -> dict[str, Any]:
 
 def budget_words(fields: dict[str, Any]) -> str:
     """`Budget left 4.8 of 5 Wh (high bound counts).`"""
-    from wattproof.resources.ledger.budget_records import UNITS
+    from wattproof.resources.ledger.budget_records import UNITS, plain
 
     symbol = UNITS[fields["unit"]][1]
-    left, limit = (_plain(fields[name]) for name in ("remaining", "limit"))
-    bound = " (high bound counts)" if fields["counted"] == "high" else ""
+    bound = "high bound counts" if fields["counted"] == "high" else ""
     if fields["status"] == "over":
-        over = _plain(-fields["remaining"])
-        return f"Budget of {fields['of']} exceeded by {over} {symbol} of {limit}{bound}."
-    return f"Budget left {left} of {limit} {symbol}{bound}."
+        limit = ", ".join(filter(None, (f"limit {plain(fields['limit'])}", bound)))
+        return f"Budget of {fields['of']} exceeded by {plain(-fields['remaining'])} {symbol} ({limit})."
+    left = f"Budget left {plain(fields['remaining'])} of {plain(fields['limit'])} {symbol}"
+    return f"{left} ({bound})." if bound else f"{left}."
 
 
 def integer_amount(unit: BudgetUnit, limit: float) -> int:
@@ -85,7 +85,3 @@ def rates_of(deps: Deps) -> Rates:
 
     rates = bundled_rates() if deps.rates is None else deps.rates()
     return {currency: rate.usd_per_unit.as_integer_ratio() for currency, rate in rates.items()}
-
-
-def _plain(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else significant(number).rstrip("0").rstrip(".") or "0"

@@ -28,6 +28,7 @@ __all__ = [
     "amount_words",
     "bucket_of",
     "check_tz",
+    "plain",
 ]
 
 BudgetScope = Literal["operation", "tag", "tenant"]
@@ -143,7 +144,7 @@ class BudgetDecision:
 def amount_words(unit: BudgetUnit, amount: int) -> str:
     """`1.1 Wh`: an amount in integers of `unit`, to three significant figures."""
     scale, symbol = UNITS[unit]
-    return f"{amount:,} {symbol}" if scale == 1 else f"{_plain(amount / scale)} {symbol}"
+    return f"{amount:,} {symbol}" if scale == 1 else f"{plain(amount / scale)} {symbol}"
 
 
 def bucket_of(per: BudgetPer, tz: str, occurred_at: str) -> str:
@@ -171,10 +172,11 @@ def check_tz(name: str) -> tzinfo:
         raise InvalidInput("tz", f"is {name[:60]!r}", "give an IANA zone such as Europe/Paris, or UTC") from error
 
 
-def _plain(number: float) -> str:
-    """Three significant figures without an exponent."""
+def plain(number: float) -> str:
+    """`number` to three significant figures, without an exponent and without zeros that say nothing."""
     text = f"{number:.3g}"
     if "e" not in text:
         return text
     digits = max(0, 2 - int(text.partition("e")[2]))
-    return f"{float(text):,.{digits}f}"
+    shown = f"{float(text):,.{digits}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
