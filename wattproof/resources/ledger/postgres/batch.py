@@ -19,14 +19,20 @@ from wattproof.resources.receipts import leaf_hash
 
 __all__ = ["EntryJob", "append_together"]
 
-_REQUESTS = "SELECT request_id FROM entry WHERE log_id = ? AND request_id = ANY(?)"
+# One look into the unique index for each, which PostgreSQL would not choose by itself before it has statistics.
+_REQUESTS = (
+    "SELECT w.request_id FROM unnest(CAST(? AS text[])) AS w (request_id) CROSS JOIN LATERAL "
+    "(SELECT 1 FROM entry e WHERE e.log_id = ? AND e.request_id = w.request_id LIMIT 1) AS found"
+)
 _EXTERNAL = (
-    "SELECT e.source, e.external_id FROM unnest(CAST(? AS text[]), CAST(? AS text[])) AS w (source, external_id) "
-    "JOIN entry e ON e.log_id = ? AND e.source = w.source AND e.external_id = w.external_id"
+    "SELECT w.source, w.external_id FROM unnest(CAST(? AS text[]), CAST(? AS text[])) AS w (source, external_id) "
+    "CROSS JOIN LATERAL (SELECT 1 FROM entry e WHERE e.log_id = ? AND e.source = w.source "
+    "AND e.external_id = w.external_id LIMIT 1) AS found"
 )
 _RUNNING = (
-    "SELECT request_id FROM attempt WHERE log_id = ? AND request_id = ANY(?) AND state = 'open' "
-    "AND lease_expires_at >= ?"
+    "SELECT w.request_id FROM unnest(CAST(? AS text[])) AS w (request_id) CROSS JOIN LATERAL "
+    "(SELECT 1 FROM attempt a WHERE a.log_id = ? AND a.request_id = w.request_id AND a.state = 'open' "
+    "AND a.lease_expires_at >= ? LIMIT 1) AS found"
 )
 _OTHERS = """GREATEST(0, w.{column} - COALESCE((SELECT SUM(o.{column}) FROM attempt o WHERE o.log_id = a.log_id
   AND o.request_id = a.request_id AND o.attempt_no <> a.attempt_no), 0))"""
@@ -91,12 +97,12 @@ def _parted(
     untried = [job.draft.request_id for job in jobs if job.draft.request_id is not None and job.attempt_no is None]
     taken: set[Any] = set()
     if requests:
-        taken.update(found for (found,) in session.execute(_REQUESTS, (log_id, requests)))
+        taken.update(found for (found,) in session.execute(_REQUESTS, (requests, log_id)))
     if sources:
         names, ids = [source for source, _ in sources], [external_id for _, external_id in sources]
         taken.update(session.execute(_EXTERNAL, (names, ids, log_id)))
     if untried:
-        running = session.execute(_RUNNING, (log_id, untried, transaction.now_s))
+        running = session.execute(_RUNNING, (untried, log_id, transaction.now_s))
         taken.update(found for (found,) in running)
     plain: list[EntryJob] = []
     others: list[EntryJob] = []

@@ -6,7 +6,9 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import orjson
 import psycopg
+from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
@@ -39,11 +41,7 @@ LOCK_TIMEOUT_S = 10
 _IDLE_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 10
 _ROWS_AT_ONCE = 2000
-# From here on a COPY is cheaper than one statement a row.
-_COPY_FROM = 8
-# PostgreSQL refuses to COPY into a table with row-level security, so the rows go through a temporary one.
-_STAGED = ("entry", "receipt", "decision", "entry_tag")
-_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS new_{0} (LIKE {0}) ON COMMIT DELETE ROWS"
+_BEGIN = sql.SQL(f"BEGIN; SELECT set_config('{SETTING}', {{}}, true)")
 
 
 class _Number(Loader):
@@ -147,51 +145,56 @@ class Session:
 
     def __init__(self, raw: Raw) -> None:
         self.raw = raw
-        self._staged: set[str] = set()
-
-    def stage(self) -> None:
-        """Make the tables that a COPY goes through; once on a connection, outside a transaction."""
-        for table in _STAGED:
-            self.raw.execute(_STAGE.format(table).encode())
+        self._columns: dict[str, tuple[str, ...]] = {}
 
     def begin(self, log_id: str) -> None:
         """Begin a transaction that sees the rows of `log_id`, or of every log."""
-        self._staged.clear()
-        self.raw.execute("BEGIN")
-        self.raw.execute(f"SELECT set_config('{SETTING}', %s, true)", (log_id,))
+        self.raw.execute(_BEGIN.format(sql.Literal(log_id)))
 
     def execute(self, statement: str, values: Values = ()) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run one statement."""
         return self.raw.execute(spell(statement), values)
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement for every row; a plain INSERT of many rows becomes a COPY."""
+        """Run a statement for every row; a plain INSERT of several rows becomes one statement."""
         given = list(rows)
-        target = _plain_insert(statement) if len(given) >= _COPY_FROM else None
-        if target is not None and target[0] in _STAGED:
-            self._copy(*target, given)
-        elif given:
-            with self.raw.cursor() as cursor:
-                cursor.executemany(spell(statement), given)
+        plain = _plain_insert(statement) if len(given) > 1 else None
+        if plain is not None:
+            self._insert(*plain, given)
+            return
+        for row in given:
+            self.execute(statement, row)
 
-    def _copy(self, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
-        if table in self._staged:
-            self.raw.execute(f"TRUNCATE pg_temp.new_{table}".encode())
-        self._staged.add(table)
-        listed = f"({columns})" if columns else ""
-        with self.raw.cursor() as cursor, cursor.copy(f"COPY pg_temp.new_{table} {listed} FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
-        self.raw.execute(f"INSERT INTO {table} {listed} SELECT {columns or '*'} FROM pg_temp.new_{table}".encode())
+    def _insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows that travel as one JSON text: PostgreSQL refuses COPY into a table with row-level security."""
+        names = columns or self._columns_of(table)
+        text = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_hex)
+        listed = ", ".join(names)
+        statement = (
+            f"INSERT INTO {table} ({listed}) SELECT {listed} "  # noqa: S608
+            f"FROM json_populate_recordset(CAST(NULL AS {table}), CAST(%s AS json))"
+        )
+        self.raw.execute(statement.encode(), (text.decode(),))
+
+    def _columns_of(self, table: str) -> tuple[str, ...]:
+        known = self._columns.get(table)
+        if known is None:
+            described = self.raw.execute(f"SELECT * FROM {table} WHERE false".encode()).description  # noqa: S608
+            known = self._columns[table] = tuple(column.name for column in described or ())
+        return known
 
 
-def _plain_insert(statement: str) -> tuple[str, str] | None:
+def _plain_insert(statement: str) -> tuple[str, tuple[str, ...]] | None:
     """Table and columns of an INSERT whose values are its parameters and nothing else."""
     head, found, values = statement.strip().partition(" VALUES ")
     if not found or not head.startswith("INSERT INTO ") or values.strip("(?, )"):
         return None
     table, _, columns = head.removeprefix("INSERT INTO ").partition("(")
-    return table.strip(), columns.rstrip(") ")
+    return table.strip(), tuple(name.strip() for name in columns.rstrip(") ").split(",") if name.strip())
+
+
+def _hex(value: bytes) -> str:
+    return f"\\x{value.hex()}"
 
 
 class Snapshot:

@@ -241,9 +241,7 @@ class _Lane:
     def _connected(self) -> tuple[Session, Kept]:
         if self._raw is None or self._kept is None or self._raw.closed:
             self._raw = connect(self._dsn, self._schema)
-            session = Session(self._raw)
-            session.stage()
-            self._kept = Kept(session)
+            self._kept = Kept(Session(self._raw))
         return self._kept.session, self._kept
 
     def _disconnect(self) -> None:
