@@ -51,8 +51,9 @@ def read_archive(path: Path) -> Iterator[Line]:
             while "count" not in (line := _read(path, packed.readline(_LONGEST_LINE))):
                 yield _receipt(path, line)
                 count += 1
-            if line["count"] != count:
-                raise _no_archive(path, f"it says {line['count']} receipts and has {count}")
+            # The end of the file holds its checksum.
+            if line["count"] != count or packed.read(1):
+                raise _no_archive(path, f"it says {line['count']} receipts and has {count}, or more")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _no_archive(path, str(error)) from error
     except OSError as error:

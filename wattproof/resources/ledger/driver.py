@@ -7,6 +7,7 @@ checkpoints and commits (https://www.sqlite.org/wal.html#walreset); the file loc
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         "synchronous=FULL",
         "wal_autocheckpoint=0",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what was erased is overwritten, not only unlinked
         "fullfsync=ON",  # macOS: without it fsync stops at the drive's cache
         "checkpoint_fullfsync=ON",
     )
@@ -107,12 +109,15 @@ def sqlite_errors(path: Path) -> Generator[None]:
 def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
     """The error for `path` that says what went wrong and what would work."""
     if isinstance(error, OSError):
-        return LedgerUnusable(f"{path} cannot be used: {error.strerror or error}. {_NOT_WRITABLE}")
+        remedy = _FULL if error.errno in _FULL_CODES else _NOT_WRITABLE
+        return LedgerUnusable(f"{path} cannot be used: {error.strerror or error}. {remedy}")
     # The low byte is the primary code; the rest refines it.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return LedgerUnusable(f"{path} cannot be used: {error}. {_REMEDIES.get(code, _LOOK)}")
 
 
+_FULL = "The disk is full; free some space."
+_FULL_CODES = frozenset(getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name))
 _NOT_WRITABLE = "Make the folder writable for this user, or set WATTPROOF_HOME to one that is."
 _DAMAGED = "Restore it from a backup, or move it away: a new, empty ledger is then created."
 _LOOK = "Run `wattproof ledger fsck` to see what is wrong."
@@ -122,7 +127,7 @@ _REMEDIES = {
     8: _NOT_WRITABLE,  # SQLITE_READONLY
     10: "The disk reported an error; check it before you go on.",  # SQLITE_IOERR
     11: _DAMAGED,  # SQLITE_CORRUPT
-    13: "The disk is full; free some space.",  # SQLITE_FULL
+    13: _FULL,  # SQLITE_FULL
     14: _NOT_WRITABLE,  # SQLITE_CANTOPEN
     23: _NOT_WRITABLE,  # SQLITE_AUTH
     26: _DAMAGED,  # SQLITE_NOTADB

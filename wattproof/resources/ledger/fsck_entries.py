@@ -77,7 +77,7 @@ def check(
     keys: Mapping[str, bytes] | None,
     notes: list[Finding],
 ) -> Iterator[Finding]:
-    """Every entry in order, with its signature where `keys` are given. Adds each to `tree`, and what is odd to `notes`."""
+    """Every entry in order, with its signature where `keys` are given. `tree` gets each, `notes` what is odd."""
     expected, before = 0, ""
     for row in connection.execute(f"{_WITHOUT_DECISIONS if keys is None else SELECT_ENTRY} {_IN_ORDER}", (log_id,)):
         seq = row[_SEQ]

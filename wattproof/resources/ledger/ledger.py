@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from wattproof.resources.ledger.batches import Appended, Batch
     from wattproof.resources.ledger.budget_book import BudgetBook
     from wattproof.resources.ledger.export import Exports
+    from wattproof.resources.ledger.keeping import Keeping
     from wattproof.resources.ledger.keyring import Keyring
     from wattproof.resources.ledger.log import TransparencyLog
     from wattproof.resources.ledger.operation_book import OperationBook
@@ -115,6 +116,13 @@ class Ledger:
         from wattproof.resources.ledger.export import Exports
 
         return Exports(self._readers)
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """Archiving, bringing back and erasing receipts."""
+        from wattproof.resources.ledger.keeping import Keeping
+
+        return Keeping(writer=self._writer, readers=self._readers, keyring=self.keyring, clock=self._clock)
 
     async def __aenter__(self) -> Self:
         return self
