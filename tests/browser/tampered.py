@@ -56,6 +56,22 @@ def _without_figures(payload: dict[str, Any]) -> None:
         payload["reasons"][name] = "unknown model"
 
 
+_BATCH: dict[str, Any] = {
+    "source": "litellm",
+    "count": 2,
+    "root_hex": "00" * 32,
+    "first_occurred_at": "2026-11-05T11:00:00Z",
+    "last_occurred_at": "2026-11-05T12:00:00Z",
+    "requests": None,
+    "usage": dict.fromkeys(("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens"), 7),
+    "energy_nwh": None,
+    "carbon_location_ng": {"median": 1, "low": None, "high": None, "interval": "none"},
+    "energy_known": 0,
+    "carbon_known": 2,
+    "common": {},
+    "groups": [{}],
+}
+
 TAMPERED: dict[str, tuple[Change, str]] = {
     "one unit off": (lambda p: p["outputs"]["energy_nwh"].update(median=p["outputs"]["energy_nwh"]["median"] + 1), ""),
     "median changed": (_set("outputs", "energy_nwh", "median", to=80_000_000), "outputs_differ"),
@@ -123,6 +139,9 @@ TAMPERED: dict[str, tuple[Change, str]] = {
     ),
     "age not that of its times": (_reading(age_minutes=5), "age_differs"),
     "energy absurd": (_point("energy_nwh", 10**14), "implied_intensity"),
+    "a batch": (_set("batch", to=_BATCH), "batch_of_records"),
+    "a batch of nothing": (_set("batch", to=_BATCH | {"count": 0}), "bad_payload"),
+    "no batch": (_set("batch", to=None), "bad_payload"),
     "answer at once": (_set("latency_ms", to=0), ""),
     "answer cancelled": (_set("status", to="cancelled"), ""),
 }

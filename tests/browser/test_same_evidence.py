@@ -169,6 +169,14 @@ def test_the_evidence_of_a_log_is_judged_alike(
     assert (found.log_evidence == "witnessed") == (name == "witnessed")
 
 
+@pytest.mark.parametrize("log_id", ["t/1", "an id with (brackets)", "caf\u00e9 50%", "a'b*c~!"])
+def test_an_origin_is_escaped_alike(agree: Agree, make_payload: MakePayload, issuer: Issuer, log_id: str) -> None:
+    jws = sign(make_payload(log_id=log_id), issuer)
+    log = ReceiptLog(log_id=log_id)
+    found = agree(jws, tlog_proof=log.tlog_proof(log.append(jws)), vkey=str(log.vkey))
+    assert found.verdicts["inclusion"] == ("pass", None)
+
+
 def test_an_adjustment_is_judged_alike(agree: Agree, make_payload: MakePayload, issuer: Issuer) -> None:
     method = get_method("wattproof/param")
     original, corrected = make_payload(zone="FR"), make_payload(zone="DE", activity={"batch": 8.0})

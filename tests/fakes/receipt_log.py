@@ -15,7 +15,7 @@ from wattproof.resources.receipts import (
     leaf_hash,
     subtree_from_leaves,
 )
-from wattproof.resources.receipts.checkpoint import Checkpoint, sign_checkpoint
+from wattproof.resources.receipts.checkpoint import Checkpoint, local_origin, sign_checkpoint
 from wattproof.resources.receipts.cosignature import add_cosignatures, cosign
 from wattproof.resources.receipts.note import COSIGNATURE, VerifierKey
 from wattproof.resources.receipts.tlog_proof import TlogProof
@@ -34,7 +34,7 @@ class ReceiptLog:
 
     @property
     def origin(self) -> str:
-        return f"wattproof.local/{self.log_id}"
+        return local_origin(self.log_id)
 
     @property
     def vkey(self) -> VerifierKey:

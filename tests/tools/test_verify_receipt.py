@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.receipt_log import WITNESS_KEY, ReceiptLog
 from wattproof.methodology.errors import InvalidInput, KeyUnusable
-from wattproof.resources.receipts import RECEIPT_TYP, sign
+from wattproof.resources.receipts import RECEIPT_TYP, entry_hash, load_issuer, receipt_id, sign
 from wattproof.tools.run_inference import RunArgs, run_inference
 from wattproof.tools.verify_receipt import VerifyArgs, VerifyResult, brief, verify_receipt
 from wattproof.tools.views import receipt_view
@@ -231,6 +231,37 @@ async def test_a_forked_log_fails_inclusion(at_fake: Installation) -> None:
     assert verdicts(grown)["inclusion"] == "pass"
     assert forked.verdicts["inclusion"]["reason"] == "forked"
     assert forked.outcome == "failed"
+
+
+async def test_this_ledger_shows_itself_how_it_grew_since_an_older_checkpoint(at_fake: Installation) -> None:
+    async with at_fake.open() as deps:
+        for _ in range(3):
+            jws = (await a_receipt(deps))["jws"]
+            ledger = await deps.ledger()
+            older = await ledger.log.checkpoint(deps.log_id)
+            last = (await a_receipt(deps))["jws"]
+            for receipt in (jws, last):
+                bundle = {"jws": receipt, "old_checkpoint": older}
+                assert verdicts(await verify(deps, bundle)) == ALL_PASS
+                settled = await ledger.get(deps.log_id, receipt_id=receipt_id(entry_hash(receipt)))
+                assert settled is not None
+                signed = bundle | {"tlog_proof": str(await ledger.log.tlog_proof(deps.log_id, settled.seq))}
+                assert verdicts(await verify(deps, signed)) == ALL_PASS
+
+
+@pytest.mark.parametrize(("size", "reason"), [(1, "forked"), (2, "forked"), (9, "bad_consistency_proof")])
+async def test_a_ledger_that_does_not_begin_with_what_it_signed_before_fails(
+    at_fake: Installation, size: int, reason: str
+) -> None:
+    async with at_fake.open() as deps:
+        jws = (await a_receipt(deps))["jws"]
+        await a_receipt(deps)
+        key = load_issuer(at_fake.home / "keys" / "log.key")
+        other = ReceiptLog(log_id=deps.log_id, key=key).fill(size, seed=b"another past")
+        await (await deps.ledger()).log.checkpoint(deps.log_id)
+        result = await verify(deps, {"jws": jws, "old_checkpoint": other.checkpoint()})
+    assert result.verdicts["inclusion"]["reason"] == reason
+    assert result.outcome == "failed"
 
 
 async def test_the_keys_that_this_installation_published_open_its_checkpoints(at_fake: Installation) -> None:

@@ -12,20 +12,14 @@ from wattproof.resources.receipts.log_evidence import LogGiven
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wattproof.resources.receipts.key_times import KeyTimes
-    from wattproof.resources.receipts.note import VerifierKey
     from wattproof.resources.receipts.proof import InclusionProof
     from wattproof.tools.deps import Deps
 
 __all__ = [
-    "Keys",
     "Subject",
     "has_ledger",
-    "keys_for",
+    "local_jwks",
     "local_keys",
-    "local_log",
-    "local_proof",
-    "local_steps",
     "parsed",
     "read_subject",
 ]
@@ -56,27 +50,6 @@ class Subject:
     record: RecordProof | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Public keys by kid, and the times of those that have limits."""
-
-    public: Mapping[str, bytes]
-    limits: Mapping[str, KeyTimes]
-
-
-def keys_for(subject: Subject, deps: Deps) -> Keys:
-    """The keys that the caller gave, else those that this installation published; none before its first receipt.
-
-    Raises:
-        KeyUnusable: this is not a key set.
-    """
-    from wattproof.resources.receipts.key_times import key_times
-    from wattproof.resources.receipts.keys import keys_from_jwks
-
-    document = _local_jwks(deps) if subject.jwks is None else subject.jwks
-    return Keys(keys_from_jwks(document), key_times(document))
-
-
 def local_keys(deps: Deps) -> dict[str, bytes]:
     """The public keys that this installation published; empty before its first receipt.
 
@@ -85,38 +58,14 @@ def local_keys(deps: Deps) -> dict[str, bytes]:
     """
     from wattproof.resources.receipts.keys import keys_from_jwks
 
-    return keys_from_jwks(_local_jwks(deps))
+    return keys_from_jwks(local_jwks(deps))
 
 
-def _local_jwks(deps: Deps) -> Mapping[str, Any]:
+def local_jwks(deps: Deps) -> Mapping[str, Any]:
     from wattproof.resources.receipts.keys import read_jwks
 
     path = deps.home / "keys" / "jwks.json"
     return read_jwks(path) if path.exists() else {"keys": []}
-
-
-def local_log(subject: Subject, deps: Deps) -> LogGiven:
-    """What was given of the log; a proof without a key is held against the keys that this installation published.
-
-    Raises:
-        KeyUnusable: they cannot be read.
-    """
-    from dataclasses import replace
-
-    given = subject.log
-    signed = given.tlog_proof is not None or given.old_checkpoint is not None
-    return replace(given, vkeys=(*given.vkeys, *_local_vkeys(deps))) if signed and not given.log_keys else given
-
-
-def _local_vkeys(deps: Deps) -> tuple[VerifierKey, ...]:
-    from wattproof.methodology.errors import KeyUnusable
-    from wattproof.resources.receipts.log_evidence import verifier_keys
-
-    path = deps.home / "keys" / "log.vkey"
-    try:
-        return verifier_keys(path.read_text("utf-8")) if path.exists() else ()
-    except (OSError, UnicodeDecodeError, InvalidInput) as error:
-        raise KeyUnusable(f"{path} holds no verifier keys. Export the log's keys again.") from error
 
 
 async def read_subject(receipt: str | dict[str, Any], deps: Deps) -> Subject:
@@ -291,36 +240,6 @@ async def _stored(receipt_id: str, deps: Deps) -> str | None:
     if not has_ledger(deps):
         return None
     return await (await deps.ledger()).get_jws(receipt_id)
-
-
-async def local_proof(jws: str, deps: Deps) -> InclusionProof | None:
-    """The inclusion proof of a receipt that this ledger holds."""
-    from wattproof.resources.receipts.payload import entry_hash, receipt_id
-
-    if not jws.isascii() or not has_ledger(deps):
-        return None
-    ledger = await deps.ledger()
-    settled = await ledger.get(deps.log_id, receipt_id=receipt_id(entry_hash(jws)))
-    return None if settled is None else await ledger.inclusion(settled.log_id, settled.seq)
-
-
-async def local_steps(jws: str, deps: Deps) -> tuple[str, ...]:
-    """The receipts of this ledger that a receipt of an operation sums up; none for any other receipt."""
-    from wattproof.resources.receipts.jws import parse
-    from wattproof.resources.receipts.operation import step_places
-
-    if not has_ledger(deps):
-        return ()
-    try:
-        payload = parse(jws).payload
-    except VerificationFailed:
-        return ()
-    places = step_places(payload)[:_MAX_STEPS]
-    if not places or payload.get("log_id") != deps.log_id:
-        return ()
-    ledger = await deps.ledger()
-    settled = [await ledger.get(deps.log_id, seq=seq) for seq in places]
-    return tuple(step.jws for step in settled if step is not None and step.jws is not None)
 
 
 def has_ledger(deps: Deps) -> bool:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
+from wattproof.tools.own_evidence import keys_for, local_log, local_proof, local_steps
 from wattproof.tools.provenance import StatedProvenance, sentence
-from wattproof.tools.receipt_subject import keys_for, local_log, local_proof, local_steps, read_subject
+from wattproof.tools.receipt_subject import read_subject
 from wattproof.tools.result import Arguments, Detail, Result
 
 if TYPE_CHECKING:
@@ -119,10 +120,11 @@ async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
         return vendor_result(block, deps.clock(), full=full)
     subject = await read_subject(args.receipt, deps)
     keys = keys_for(subject, deps)
+    own_proof = await local_proof(subject.jws, deps)
     held: dict[str, Any] = {
         "now": deps.clock(),
-        "inclusion": subject.proof or await local_proof(subject.jws, deps),
-        "log": local_log(subject, deps),
+        "inclusion": subject.proof or own_proof,
+        "log": await local_log(subject, own_proof, deps),
         "limits": keys.limits,
         "trust": "local" if subject.jwks is None else "given",
     }

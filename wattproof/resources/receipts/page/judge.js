@@ -35,9 +35,9 @@ async function verifyReceipt(jws, given, now) {
     const unread = open("not_read", "The payload does not say what it should.");
     Object.assign(verdicts, { arithmetic: problem, plausibility: unread, freshness: unread });
   } else {
-    const isOperation = Object.hasOwn(payload, "operation");
-    verdicts.arithmetic = isOperation ? await judgeOperation(payload, given.steps) : judgeArithmetic(payload);
-    verdicts.plausibility = judgePlausibility(payload);
+    const batch = batchVerdict(payload);
+    verdicts.arithmetic = batch ?? (await judgeFigures(payload, given.steps));
+    verdicts.plausibility = batch ?? judgePlausibility(payload);
     verdicts.freshness = judgeFreshness(payload, now);
   }
   return report(id, payload, verdicts, included.evidence ?? null);
@@ -99,6 +99,17 @@ function payloadProblem(payload) {
     return failed(error.reason, error.message);
   }
   return null;
+}
+
+/** Of a receipt that signs for records: it has no figures of its own that could be judged. */
+function batchVerdict({ batch }) {
+  if (batch === undefined) return null;
+  return open("batch_of_records", `It signs for ${batch.count} records; each has figures of its own.`);
+}
+
+/** An operation is added up from its steps; everything else is computed from its own operands. */
+async function judgeFigures(payload, steps) {
+  return Object.hasOwn(payload, "operation") ? judgeOperation(payload, steps) : judgeArithmetic(payload);
 }
 
 function judgeArithmetic(payload) {

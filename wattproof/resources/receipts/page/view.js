@@ -59,7 +59,9 @@ function fields() {
   } catch {
     throw new Unusable("The receipt begins with { and is not JSON.");
   }
-  if (typeof bundle.jws !== "string") throw new Unusable('The JSON has no "jws". Give the receipt, or what holds it.');
+  if (typeof bundle?.jws !== "string") {
+    throw new Unusable('The JSON has no "jws". Give a receipt; for records and vendors\' blocks use wattproof verify.');
+  }
   const lines = (value) => (Array.isArray(value) ? value.join("\n") : typeof value === "string" ? value : "");
   const json = (value) => (isObject(value) ? JSON.stringify(value) : "");
   return {
