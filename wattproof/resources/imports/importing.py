@@ -182,7 +182,7 @@ def _next(
 async def _append(
     ledger: Ledger, chunk: list[tuple[Key, Record]], grouping: Grouping, report: ImportReport, request: ImportRequest
 ) -> None:
-    made: list[Batch] = await asyncio.to_thread(batches_of, chunk, grouping, request)
+    made: list[Batch] = await asyncio.to_thread(batches_of, chunk, grouping, request.random_bytes)
     for batch in made:
         appended = await ledger.append_batch(batch)
         report.appended += appended.count

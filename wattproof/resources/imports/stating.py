@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.imports.grouping import Grouping, Key
@@ -14,9 +14,6 @@ from wattproof.resources.receipts import canonical
 from wattproof.resources.receipts.batch import factored, grid_at
 from wattproof.resources.receipts.schema import OUTPUTS, SCHEMA, validate_payload
 
-if TYPE_CHECKING:
-    from wattproof.resources.imports.importing import ImportRequest
-
 __all__ = ["batches_of"]
 
 _MAX_STATEMENT_BYTES = 36 * 1024
@@ -25,8 +22,10 @@ _MAX_GROUPS = 64
 _STATED_PER_RECORD = "stated for each record"
 
 
-def batches_of(chunk: Sequence[tuple[Key, Record]], grouping: Grouping, request: ImportRequest) -> list[Batch]:
-    """Batches of the entries, as few as their receipts can state the groups of."""
+def batches_of(
+    chunk: Sequence[tuple[Key, Record]], grouping: Grouping, random_bytes: Callable[[int], bytes]
+) -> list[Batch]:
+    """Batches of the entries, as few as their receipts can state the groups of. `random_bytes` gives the nonces."""
     members: dict[Key, list[Record]] = {}
     for key, record in chunk:
         members.setdefault(key, []).append(record)
@@ -34,7 +33,7 @@ def batches_of(chunk: Sequence[tuple[Key, Record]], grouping: Grouping, request:
     parts = grouping.parts.get(asked)
     if parts is None:
         parts = grouping.parts[asked] = _parts(asked, grouping)
-    return [_batch(keys, members, grouping, request) for keys in parts]
+    return [_batch(keys, members, grouping, random_bytes) for keys in parts]
 
 
 def _parts(keys: Sequence[Key], grouping: Grouping) -> list[list[Key]]:
@@ -59,7 +58,10 @@ def _fits(groups: Sequence[Group]) -> bool:
 
 
 def _batch(
-    keys: Sequence[Key], members: Mapping[Key, Sequence[Record]], grouping: Grouping, request: ImportRequest
+    keys: Sequence[Key],
+    members: Mapping[Key, Sequence[Record]],
+    grouping: Grouping,
+    random_bytes: Callable[[int], bytes],
 ) -> Batch:
     groups = [grouping.group(key) for key in keys]
     records = [members[key] for key in keys]
@@ -68,9 +70,9 @@ def _batch(
         source=draft.source,
         groups=groups,
         records=records,
-        nonces=request.random_bytes(NONCE_BYTES * sum(map(len, records))),
+        nonces=random_bytes(NONCE_BYTES * sum(map(len, records))),
         draft=draft,
-        payload=partial(_payload, draft, groups[0].statement, request.random_bytes(NONCE_BYTES)),
+        payload=partial(_payload, draft, groups[0].statement, random_bytes(NONCE_BYTES)),
     )
 
 

@@ -45,6 +45,7 @@ __all__ = [
     "append_batch",
     "check_batch",
     "known_ids",
+    "text_of",
 ]
 
 MAX_RECORDS = 10_000
@@ -159,7 +160,7 @@ def append_batch(
     if not count:
         return Appended(0, known)
     nonces = iter([batch.nonces[place : place + NONCE_BYTES] for place in range(0, len(batch.nonces), NONCE_BYTES)])
-    texts = [_text(record, group.id, next(nonces)) for group, records in members for record in records]
+    texts = [text_of(record, group.id, next(nonces)) for group, records in members for record in records]
     hashes = [entry_hash(text) for text in texts]
     leaves = [leaf_hash(entry) for entry in hashes]
     block = _block(batch.source, members, Frontier().extend(leaves).root())
@@ -193,7 +194,7 @@ def _new(connection: sqlite3.Connection, log_id: str, batch: Batch) -> _Members:
     return found
 
 
-def _text(record: Record, group: str, nonce: bytes) -> str:
+def text_of(record: Record, group: str, nonce: bytes) -> str:
     """What `receipts.batch.record_text` gives for the record; put together here because it is most of the work."""
     a = record.amounts
     amounts = ",".join([_UNKNOWN if a[k] is None else f"[{a[k]},{a[k + 1]},{a[k + 2]}]" for k in _AMOUNT_PLACES])
