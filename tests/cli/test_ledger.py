@@ -198,3 +198,9 @@ def test_without_a_ledger_nothing_is_made(wattproof: Wattproof, home: Path, argu
     assert failed.returncode == 1
     assert "There is no ledger yet: the first run makes it." in failed.stderr
     assert not home.exists()
+
+
+@pytest.mark.usefixtures("receipts")
+def test_the_operators_name_begins_the_origin_of_a_checkpoint(wattproof: Wattproof) -> None:
+    note = done(wattproof("ledger", "checkpoint", WATTPROOF_LOG_ORIGIN="ledger.example.com"))
+    assert note.splitlines()[0] == "ledger.example.com/local"

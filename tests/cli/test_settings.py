@@ -65,11 +65,21 @@ def test_a_wrong_file_is_refused_by_file_and_key(tmp_path: Path, text: str, name
         ("WATTPROOF_ZONE", "Atlantis"),
         ("WATTPROOF_OFFLINE", "maybe"),
         ("WATTPROOF_MAX_COST_USD", "ten"),
+        ("WATTPROOF_GRID", "sometimes"),
+        ("WATTPROOF_PROFILES", "ops,oops"),
+        ("WATTPROOF_LOG_ORIGIN", "https://ledger.example.com"),
+        ("WATTPROOF_LOG_ORIGIN", "two words"),
     ],
 )
 def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(InvalidInput, match=name):
         load_settings({"WATTPROOF_HOME": str(tmp_path), name: value})
+
+
+def test_grid_profiles_and_origin_come_from_either_place(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('grid = "annual"\nprofiles = ["ops"]\nlog_origin = "ledger.example.com/"\n')
+    settings = load_settings({"WATTPROOF_HOME": str(tmp_path), "WATTPROOF_GRID": "live"})
+    assert (settings.live_grid, settings.profiles, settings.log_origin) == (True, ("ops",), "ledger.example.com")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")

@@ -29,6 +29,7 @@ CONFIG_KEYS: Mapping[str, str] = {
     "max_cost_usd": "WATTPROOF_MAX_COST_USD",
     "grid": "WATTPROOF_GRID",
     "profiles": "WATTPROOF_PROFILES",
+    "log_origin": "WATTPROOF_LOG_ORIGIN",
 }
 """Each key of config.toml and the environment variable that overrides it."""
 
@@ -51,7 +52,8 @@ class Settings:
 
     `home` is absolute. `zone` is a bundled zone key for local models, or None. `max_cost_usd` is the ceiling of one run
     in US dollars. `live_grid` false: the annual edition only, for results that never change; no source is asked.
-    `profiles` are the sets of tools beside the core. `environ` is the environment with the secrets file under it and
+    `profiles` are the sets of tools beside the core. `log_origin` begins the name of every log in its checkpoints, such
+    as `ledger.example.com`; None: `wattproof.local`. `environ` is the environment with the secrets file under it and
     these settings written into it.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     max_cost_usd: float = DEFAULT_MAX_COST_USD
     live_grid: bool = True
     profiles: tuple[str, ...] = ()
+    log_origin: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -96,6 +99,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         offline=offline,
         max_cost_usd=DEFAULT_MAX_COST_USD if max_cost_usd is None else max_cost_usd,
         live_grid=live_grid is not False,
+        log_origin=_pick(environ, config, home, "log_origin", _origin),
         profiles=_pick(environ, config, home, "profiles", _profiles) or (),
         environ={**_secrets(home / "secrets.toml"), **environ, **effective},
     )
@@ -201,6 +205,16 @@ def _profiles(where: str, value: object) -> tuple[str, ...]:
         if name not in PROFILES:
             raise InvalidInput(where, f"names {name!r}", f"known profiles: {', '.join(PROFILES)}")
     return tuple(dict.fromkeys(names))
+
+
+def _origin(where: str, value: object) -> str:
+    """A schema-less URL without spaces and plus, as C2SP tlog-checkpoint asks."""
+    text = value.strip().strip("/") if isinstance(value, str) else ""
+    if not text or "://" in text or len(text) > 200 or any(not "!" <= ch <= "~" or ch == "+" for ch in text):
+        raise InvalidInput(
+            where, f"is {value!r}", 'give a name such as "ledger.example.com", without https:// and spaces'
+        )
+    return text
 
 
 def _as_list(value: object) -> list[Any]:
