@@ -225,12 +225,16 @@ def _written_to(output: Path | None) -> Generator[Write]:
         yield _to_stdout
         _to_stdout("")
         return
-    beside = output.with_name(f".{output.name}.part")
+    # A pipe or a device is written to; a file appears when it is whole.
+    special = output.exists() and not output.is_file()
+    beside = output if special else output.with_name(f".{output.name}.part")
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             yield partial(_to_file, file, output)
-        beside.replace(output)
+        if not special:
+            beside.replace(output)
     except OSError as error:
         raise InvalidInput("--output", f"{output} cannot be written ({error.strerror})", "give another file") from error
     finally:
-        beside.unlink(missing_ok=True)
+        if not special:
+            beside.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.record_proofs import record_proof
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
 
-__all__ = ["COLUMNS", "EntryFilter", "Exports", "TableFormat", "Write"]
+__all__ = ["COLUMNS", "EntryFilter", "Exports", "TableFormat", "Write", "neutral"]
 
 TableFormat = Literal["csv", "jsonl"]
 Write = Callable[[str], object]
@@ -216,7 +216,7 @@ def _csv_line(row: Mapping[str, Any]) -> str:
             exact = None if amount is None else Decimal(amount).scaleb(_TEXT_OF_AMOUNT[field])
             fields[f"{field}{end}"] = exact if exact is None else f"{exact:f}"
     # Numbers may begin with a minus: an adjustment is a difference.
-    return _cells([_neutral(fields[name]) if name in _TEXTS else fields[name] for name in COLUMNS])
+    return _cells([neutral(fields[name]) if name in _TEXTS else fields[name] for name in COLUMNS])
 
 
 _TEXTS = (
@@ -231,7 +231,7 @@ _TEXTS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def _neutral(value: Any) -> Any:
+def neutral(value: Any) -> Any:
     """Text that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
