@@ -12,9 +12,10 @@ from typing import Any, Self
 from wattproof.methodology.errors import WattproofError
 from wattproof.resources.ledger.append import Transaction
 
-__all__ = ["Job", "Outcome", "answer", "take"]
+__all__ = ["GROUP", "Job", "Outcome", "answer", "take", "take_more"]
 
-_GROUP = 512
+GROUP = 512
+"""How many requests one transaction takes at most."""
 
 
 class Outcome:
@@ -90,14 +91,17 @@ def _resolve(jobs: Sequence[Job]) -> None:
 def take(queue: SimpleQueue[Job | None]) -> list[Job]:
     """Everything that waits, at least one job; empty when None says that the thread is to stop."""
     first = queue.get()
-    jobs = [] if first is None else [first]
-    while jobs and len(jobs) < _GROUP:
-        try:
+    return [] if first is None else [first, *take_more(queue, GROUP - 1)]
+
+
+def take_more(queue: SimpleQueue[Job | None], most: int) -> list[Job]:
+    """What waits now, at most so many jobs; it may be nothing."""
+    jobs: list[Job] = []
+    with suppress(Empty):
+        while len(jobs) < most:
             following = queue.get_nowait()
-        except Empty:
-            break
-        if following is None:
-            queue.put(None)
-            break
-        jobs.append(following)
+            if following is None:
+                queue.put(None)
+                break
+            jobs.append(following)
     return jobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -172,13 +173,18 @@ def to_row(draft: EntryDraft, place: Place) -> tuple[Any, ...]:
         *unused,
         *[term.carbon_mean_ng for term in terms],
         *unused,
-        _json(draft.tags),
-        _json(dict(draft.reasons)),
+        _json(draft.tags) if draft.tags else "[]",
+        _reasons_json(tuple(draft.reasons.items())),
         int(draft.synthetic),
         sum([own_variance(t.energy_mean_nwh, t.energy_loadings, t.idiosyncratic_sigma) for t in terms]),
         sum([own_variance(t.carbon_mean_ng or 0, t.carbon_loadings, t.idiosyncratic_sigma) for t in terms]),
     )
     return (*row, _row_check(row, shape_of(draft.terms)))
+
+
+@lru_cache(maxsize=1024)
+def _reasons_json(reasons: tuple[tuple[str, str], ...]) -> str:
+    return _json(dict(reasons))
 
 
 def own_variance(mean: int, loadings: Sequence[tuple[str, float]], sigma: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 from wattproof.resources.ledger import budgets
 from wattproof.resources.ledger.append import STATE_AFTER, Signed, append, next_place
 from wattproof.resources.ledger.jobs import Job
+from wattproof.resources.ledger.postgres.connection import Session
 from wattproof.resources.ledger.postgres.transaction import PostgresTransaction
 from wattproof.resources.ledger.records import EntryDraft, Settled
 from wattproof.resources.ledger.rows import INSERT_ENTRY, Place, to_row
@@ -45,6 +46,7 @@ FROM unnest(CAST(? AS text[]), CAST(? AS bigint[]), CAST(? AS text[]), CAST(? AS
   {", ".join(_TOKENS)})
 WHERE a.log_id = ? AND a.request_id = w.request_id AND a.attempt_no = w.attempt_no
 """  # noqa: S608
+_PART = 64
 
 
 class EntryJob(Job):
@@ -54,7 +56,7 @@ class EntryJob(Job):
 
     def __init__(self, draft: EntryDraft, sign: Callable[[str], Signed], attempt_no: int | None, loop: Any) -> None:
         super().__init__(
-            lambda transaction: append(transaction, draft, lambda _: self._receipt(), attempt_no),
+            lambda transaction: append(transaction, draft, lambda _: self.receipt(), attempt_no),
             loop,
             draft.log_id,
         )
@@ -69,13 +71,14 @@ class EntryJob(Job):
             self.signed = self.sign(issued_at)
         return self.error is None
 
-    def _receipt(self) -> Signed:
+    def receipt(self) -> Signed:
+        """The receipt, once it is signed."""
         assert self.signed is not None
         return self.signed
 
     def settled(self, place: Place, now: str, left: tuple[budgets.Headroom, ...]) -> Settled:
         """What its caller is told."""
-        jws = self._receipt().jws
+        jws = self.receipt().jws
         return Settled(self.draft.log_id, place.seq, place.receipt_id, jws, place.entry_hash, now, self.draft, left)
 
 
@@ -115,27 +118,36 @@ def _parted(
 
 
 def _append(transaction: PostgresTransaction, log_id: str, jobs: Sequence[EntryJob]) -> None:
-    log, session = transaction.log(log_id), transaction.session
     placed: list[tuple[EntryJob, Place]] = []
-    for job in jobs:
-        signed = job.signed
-        assert signed is not None
-        place = next_place(transaction, job.draft, signed)
-        placed.append((job, place))
-        log.leaves.append(leaf_hash(place.entry_hash))
-        log.tagged.extend((place.seq, tag) for tag in job.draft.tags)
-        log.in_operations = log.in_operations or job.draft.operation_id is not None
+    # A few statements on their way at once: the server inserts one part while the next is made ready here.
+    with transaction.session.raw.pipeline():
+        for start in range(0, len(jobs), _PART):
+            part = [(job, _place(transaction, job)) for job in jobs[start : start + _PART]]
+            _insert(transaction.session, log_id, part)
+            placed += part
+        _close_attempts(transaction, log_id, jobs)
+    _answer(transaction, log_id, placed)
+
+
+def _place(transaction: PostgresTransaction, job: EntryJob) -> Place:
+    place = next_place(transaction, job.draft, job.receipt())
+    log = transaction.log(job.draft.log_id)
+    log.leaves.append(leaf_hash(place.entry_hash))
+    log.tagged.extend((place.seq, tag) for tag in job.draft.tags)
+    log.in_operations = log.in_operations or job.draft.operation_id is not None
+    return place
+
+
+def _insert(session: Session, log_id: str, placed: Sequence[tuple[EntryJob, Place]]) -> None:
     session.executemany(INSERT_ENTRY, [to_row(job.draft, place) for job, place in placed])
-    receipts = [(log_id, place.seq, job.signed.jws) for job, place in placed if job.signed]
-    session.executemany("INSERT INTO receipt VALUES (?, ?, ?)", receipts)
+    receipts = [(log_id, place.seq, job.receipt().jws) for job, place in placed]
+    session.executemany("INSERT INTO receipt (log_id, seq, jws) VALUES (?, ?, ?)", receipts)
     decisions = [
         (log_id, place.seq, job.draft.decision_json) for job, place in placed if job.draft.decision_json is not None
     ]
-    session.executemany("INSERT INTO decision VALUES (?, ?, ?)", decisions)
+    session.executemany("INSERT INTO decision (log_id, seq, json) VALUES (?, ?, ?)", decisions)
     tags = [(log_id, tag, place.seq) for job, place in placed for tag in job.draft.tags]
-    session.executemany("INSERT INTO entry_tag VALUES (?, ?, ?)", tags)
-    _close_attempts(transaction, log_id, jobs)
-    _answer(transaction, log_id, placed)
+    session.executemany("INSERT INTO entry_tag (log_id, tag, seq) VALUES (?, ?, ?)", tags)
 
 
 def _close_attempts(transaction: PostgresTransaction, log_id: str, jobs: Sequence[EntryJob]) -> None:

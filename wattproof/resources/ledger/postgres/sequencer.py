@@ -7,6 +7,7 @@ disk.
 
 from __future__ import annotations
 
+import time
 from asyncio import Future, get_running_loop
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -18,7 +19,7 @@ import psycopg
 
 from wattproof.methodology.errors import InvalidInput, LedgerError, LedgerLocked, LedgerUnusable
 from wattproof.resources.ledger.append import Signed, Transaction
-from wattproof.resources.ledger.jobs import Job, Outcome, answer, take
+from wattproof.resources.ledger.jobs import GROUP, Job, Outcome, answer, take, take_more
 from wattproof.resources.ledger.postgres.batch import EntryJob, append_together
 from wattproof.resources.ledger.postgres.connection import (
     EVERY_LOG,
@@ -38,6 +39,7 @@ __all__ = ["PostgresWriter"]
 
 # How often a transaction is done again because another process was first.
 _TRIES = 100
+_GATHER_MS = 4
 
 T = TypeVar("T")
 
@@ -133,6 +135,14 @@ class _Lane:
 
     def _run(self) -> None:
         while jobs := take(self._waiting):
+            # Under load a short wait makes groups larger and the whole faster; a lone request does not wait.
+            coming = len(jobs) > 1
+            for _ in range(_GATHER_MS):
+                if not coming or len(jobs) >= GROUP:
+                    break
+                time.sleep(0.001)
+                more = take_more(self._waiting, GROUP - len(jobs))
+                jobs, coming = jobs + more, bool(more)
             by_log: dict[str | None, list[Job]] = {}
             for job in jobs:
                 if not job.future.cancelled():

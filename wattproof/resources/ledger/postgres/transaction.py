@@ -159,10 +159,10 @@ class _OfOneLog(Interning):
         names = ", ".join(columns)
         places = ", ".join("?" * len(columns))
         added = self._session.execute(
-            f"INSERT INTO {table} (log_id, id, {names}) VALUES (?, ?, {places}) ON CONFLICT DO NOTHING",  # noqa: S608
+            f"INSERT INTO {table} (log_id, id, {names}) VALUES (?, ?, {places}) ON CONFLICT DO NOTHING RETURNING id",  # noqa: S608
             (self._log_id, number, *values),
         )
-        if added.rowcount == 0:
+        if added.fetchone() is None:
             sql = f"SELECT {names} FROM {table} WHERE log_id = ? AND id = ?"  # noqa: S608
             if self._session.execute(sql, (self._log_id, number)).fetchone() != values:
                 raise LedgerError(f"Two rows of {table} have the id {number}. Run `wattproof ledger fsck`.")
