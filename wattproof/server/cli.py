@@ -24,6 +24,7 @@ from wattproof.server import (
     cli_serve,
     cli_simulate,
     cli_state,
+    cli_store,
     cli_tools,
     cli_window,
 )
@@ -74,6 +75,7 @@ _GROUPS = {
             ("replay", cli_replay.replay),
             ("corrections", cli_corrections.corrections),
             *cli_ledger.COMMANDS,
+            *cli_store.COMMANDS,
         ),
     ),
     "operation": _Group(

@@ -48,25 +48,30 @@ def keys() -> None:
     print_json(read_jwks(path))
 
 
-def ledger_fsck(as_json: JsonFlag = False) -> None:
-    """Recompute every receipt, leaf, root and total. Exits 1 on a difference, 3 when there is no ledger yet."""
+def ledger_fsck(
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="Check signatures, and columns against what was signed: slower.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Recompute every hash, leaf, root and total. Exits 1 on a difference, 3 when there is no ledger yet."""
     import anyio
 
-    report = anyio.run(_fsck)
+    report = anyio.run(_fsck, signatures)
     if report is None:
         say("There is no ledger yet; nothing was examined.")
         raise typer.Exit(3)
     if as_json:
         from dataclasses import asdict
 
-        print_json({"sound": report.sound, **asdict(report)})
+        print_json({"sound": report.sound, "signatures": signatures, **asdict(report)})
     else:
-        _print_report(report)
+        _print_report(report, signatures)
     if not report.sound:
         raise typer.Exit(1)
 
 
-async def _fsck() -> FsckReport | None:
+async def _fsck(signatures: bool) -> FsckReport | None:
     from wattproof.server.open import ledger_exists, open_existing_ledger
     from wattproof.server.settings import load_settings
 
@@ -74,12 +79,13 @@ async def _fsck() -> FsckReport | None:
     if not ledger_exists(settings):
         return None
     async with open_existing_ledger(settings) as ledger:
-        return await ledger.fsck()
+        return await ledger.fsck(signatures=signatures)
 
 
-def _print_report(report: FsckReport) -> None:
+def _print_report(report: FsckReport, signatures: bool) -> None:
     for kind, found in (("differs", report.findings), ("note", report.notes)):
         for finding in found:
             print_text(f"{kind}: {finding.where}: {finding.message}")
     verdict = "everything recomputes" if report.sound else "the differences are above"
-    print_text(f"{report.entry_count} entries in {len(report.logs)} log(s) examined; {verdict}.")
+    checked = "with their signatures" if signatures else "without signatures (add --signatures)"
+    print_text(f"{report.entry_count} entries in {len(report.logs)} log(s) examined, {checked}; {verdict}.")

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from wattproof.resources.runs import RunDeps
     from wattproof.tools.deps import Deps
 
-__all__ = ["LOG_ID", "LocalServers", "jwks_path", "ledger_exists", "open_deps", "open_existing_ledger", "serve_stdio"]
+__all__ = [
+    "LOG_ID",
+    "LocalServers",
+    "jwks_path",
+    "ledger_exists",
+    "open_deps",
+    "open_existing_ledger",
+    "origin_of",
+    "serve_stdio",
+]
 
 LocalServers = tuple[tuple[str, str], ...]
 
@@ -134,20 +143,21 @@ async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
         random_bytes=secrets.token_bytes,
         issuer=issuer_from_env(key) if key else None,
         log_keys=log_keys_from_env(log_key) if log_key else (),
-        origin_of=partial(_origin_of, settings.log_origin),
+        origin_of=origin_of(settings),
     )
     ledger = await anyio.to_thread.run_sync(opening)
     stack.push_async_callback(ledger.aclose)
     return ledger
 
 
-def _origin_of(prefix: str | None, log_id: str) -> str:
-    """The name of a log in its checkpoints."""
+def origin_of(settings: Settings) -> Callable[[str], str]:
+    """What gives the name of a log in its checkpoints."""
     from urllib.parse import quote
 
     from wattproof.resources.receipts.checkpoint import local_origin
 
-    return local_origin(log_id) if prefix is None else f"{prefix}/{quote(log_id)}"
+    prefix = settings.log_origin
+    return local_origin if prefix is None else lambda log_id: f"{prefix}/{quote(log_id)}"
 
 
 async def _deployments(settings: Settings, local_servers: LocalServers | None) -> tuple[Deployment, ...]:
