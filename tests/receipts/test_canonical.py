@@ -44,6 +44,26 @@ def test_reading_refuses_whatever_it_would_not_have_written(data: bytes) -> None
         assert canonical.dumps(canonical.loads(data)) == data
 
 
+ANY_LEAF = LEAVES | st.booleans() | st.floats() | st.integers(-(2**60), 2**60)
+ANYTHING = st.recursive(ANY_LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+
+
+@given(ANYTHING, st.integers(0, 9), st.booleans())
+def test_of_any_json_what_is_canonical_is_read_and_nothing_else(value: Any, wrapped: int, sort: bool) -> None:
+    for _ in range(wrapped):
+        value = [value]
+    data = json.dumps(value, ensure_ascii=False, sort_keys=sort, separators=(",", ":")).encode()
+    try:
+        is_canonical = canonical.dumps(value) == data
+    except InvalidInput:
+        is_canonical = False
+    if is_canonical:
+        assert canonical.loads(data) == value
+    else:
+        with pytest.raises(VerificationFailed):
+            canonical.loads(data)
+
+
 @pytest.mark.parametrize("name", ["structures", "unicode"])
 def test_rfc_8785_output_inside_the_subset_is_read_and_written_alike(vectors: Path, name: str) -> None:
     expected = (vectors / "jcs" / "output" / f"{name}.json").read_bytes()

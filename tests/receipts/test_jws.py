@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -155,3 +156,18 @@ def test_base64url_has_one_spelling(data: bytes) -> None:
 @pytest.mark.parametrize("text", ["QQ==", "QR", "Q", "Q+", "Q/", "QQ\n", " QQ", "é"])
 def test_another_spelling_of_base64url_is_refused(text: str) -> None:
     assert _reason(lambda: base64url.decode(text)) == "bad_base64url"
+
+
+@given(st.binary(max_size=40))
+def test_bytes_have_one_spelling_in_base64url(data: bytes) -> None:
+    text = base64url.encode(data)
+    assert base64url.decode(text) == data
+    for other in (f"{text}=", f"{text}==", f"{text} ", f"{text}\n", f"={text}", text + "é"):
+        with pytest.raises(VerificationFailed):
+            base64url.decode(other)
+
+
+@given(st.text("ABQgwx09-_+/=\n é", max_size=12))
+def test_text_is_the_spelling_of_its_bytes_or_refused(text: str) -> None:
+    with contextlib.suppress(VerificationFailed):
+        assert base64url.encode(base64url.decode(text)) == text

@@ -144,15 +144,16 @@ def _object_with(optional: Mapping[str, Check], **members: Check) -> Check:
             raise InvalidInput(path or "payload", f"is {_shown(value)}", "give an object")
         fields = cast("dict[str, object]", value)
         prefix = f"{path}." if path else ""
-        there = fields.keys() & optional.keys()
-        if members.keys() != fields.keys() - there:
-            name = min(members.keys() ^ (fields.keys() - there))
+        there = fields.keys() & optional.keys() if optional else ()
+        if members.keys() != (fields.keys() - there if there else fields.keys()):
+            name = min(members.keys() ^ (fields.keys() - set(there)))
             problem = "is missing" if name in members else "is unknown"
             raise InvalidInput(prefix + name, problem, f"the keys are exactly those of {SCHEMA}")
         for name, check in members.items():
             check(fields[name], prefix + name)
-        for name in sorted(there):
-            optional[name](fields[name], prefix + name)
+        if there:
+            for name in sorted(there):
+                optional[name](fields[name], prefix + name)
 
     return check_members
 
