@@ -72,6 +72,12 @@ def test_receipts_are_archived_and_come_back(wattproof: Wattproof, receipts: lis
     moved = _done(wattproof("ledger", "archive", "--before", "2999-01-01", "--to", file))
     assert moved.stdout == f"3 receipts moved to {file}: entries 0-2 of log local\n"
     assert f"archived in {file}" in _done(wattproof("ledger", "fsck", "--signatures")).stdout
+    verified = wattproof("verify", receipts[0])
+    assert (verified.returncode, verified.stdout) == (2, "")
+    assert "is archived in old.gz at 20" in verified.stderr
+    shown = json.loads(_done(wattproof("receipt", receipts[0])).stdout)
+    assert shown["jws"] is None
+    assert shown["whereabouts"].startswith("archived in old.gz at 20")
     refused = wattproof("ledger", "erase", receipts[0], "--reason", "test")
     assert refused.returncode == 1
     assert "unarchive" in refused.stderr
@@ -86,6 +92,7 @@ def test_a_receipt_is_erased_and_fsck_says_so(wattproof: Wattproof, receipts: li
     fsck = _done(wattproof("ledger", "fsck", "--signatures"))
     assert "note: entry 1: its receipt was erased at 20" in fsck.stdout
     assert "everything recomputes" in fsck.stdout
+    assert "is erased at 20" in wattproof("verify", receipts[1]).stderr
     unknown = wattproof("ledger", "erase", "r_none", "--reason", "asked for")
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "'r_none', which no entry here has" in unknown.stderr

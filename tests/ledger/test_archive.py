@@ -50,7 +50,7 @@ async def test_old_receipts_move_to_a_file_that_only_the_owner_reads(
     assert lines[-1] == {"count": 3}
     assert [await ledger.get_jws(name) is None for name in receipts] == [True] * 3 + [False] * 3
     assert await ledger.keeping.whereabouts(receipts[2]) == (
-        f"archived in {target} at 2026-11-28T06:00:00Z; wattproof ledger unarchive FILE brings it back"
+        "archived in old.jsonl.gz at 2026-11-28T06:00:00Z; wattproof ledger unarchive FILE brings it back"
     )
 
 

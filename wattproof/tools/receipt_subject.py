@@ -227,6 +227,7 @@ async def _named(text: str, deps: Deps) -> str:
         return text
     jws = await _stored(text, deps) if text.startswith("r_") and len(text) == _ID_LENGTH else None
     if jws is None:
+        await _require_never_stored(text, deps)
         shown = text if len(text) <= 40 else text[:37] + "..."
         raise InvalidInput(
             "receipt",
@@ -234,6 +235,13 @@ async def _named(text: str, deps: Deps) -> str:
             "give an id (r_ and 26 characters) that run_inference returned here, the JWS itself, or a vendor's block",
         )
     return jws
+
+
+async def _require_never_stored(receipt_id: str, deps: Deps) -> None:
+    """Raises InvalidInput that says where the receipt of an entry is that this ledger does not hold beside it."""
+    where = await (await deps.ledger()).keeping.whereabouts(receipt_id) if has_ledger(deps) else None
+    if where is not None:
+        raise InvalidInput("receipt", f"{receipt_id!r} is {where}", "or give the JWS itself, if somebody kept it")
 
 
 async def _stored(receipt_id: str, deps: Deps) -> str | None:

@@ -59,8 +59,8 @@ def zone_view(zone: str) -> dict[str, Any]:
 
 
 async def receipt_view(receipt_id: str, deps: Deps) -> dict[str, Any] | None:
-    """One receipt of this ledger and the proof that it is in its log; None when there is none. `jws` is None if erased,
-    and for a record of a batch, which comes with the receipt that signs for it.
+    """One receipt of this ledger and the proof that it is in its log; None when there is none. `jws` is None for a
+    record of a batch, which comes with the receipt that signs for it, and if it was erased or archived (`whereabouts`).
 
     Raises:
         LedgerError: the ledger cannot be read.
@@ -78,4 +78,6 @@ async def receipt_view(receipt_id: str, deps: Deps) -> dict[str, Any] | None:
     record = await ledger.record_proof(settled.log_id, settled.receipt_id)
     if record is not None:
         signed = {"jws": None, **record.as_dict()}
+    elif settled.jws is None:
+        signed["whereabouts"] = await ledger.keeping.whereabouts(receipt_id)
     return {"receipt_id": settled.receipt_id, **signed, "inclusion": proof.as_dict()}

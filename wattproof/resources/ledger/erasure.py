@@ -10,6 +10,7 @@ backups) are not reached.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wattproof.methodology.errors import InvalidInput, LedgerError
 from wattproof.resources.ledger.append import Transaction
@@ -66,7 +67,9 @@ def whereabouts(connection: sqlite3.Connection, receipt_id: str) -> str | None:
         return f"erased at {erased[0]}: {erased[1]}"
     archived = connection.execute(_ARCHIVED, (log_id, seq, seq)).fetchone()
     if archived is not None:
-        return f"archived in {archived[0]} at {archived[1]}; wattproof ledger unarchive FILE brings it back"
+        # The folder is the operator's business; fsck tells it.
+        name = Path(archived[0]).name
+        return f"archived in {name} at {archived[1]}; wattproof ledger unarchive FILE brings it back"
     return "missing; wattproof ledger fsck says more"
 
 

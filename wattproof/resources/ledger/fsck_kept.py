@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from wattproof.methodology.errors import VerificationFailed
@@ -78,7 +79,8 @@ class Kept:
         for seq, at, reason, _ in self._connection.execute(_ERASURES, (self._log_id,)):
             yield Finding(self._log_id, f"entry {seq}", f"its receipt was erased at {at}: {reason}")
         for first, end, file, _, at, _ in self._archives:
-            message = f"their receipts were archived in {file} at {at}, and not examined"
+            gone = "" if Path(file).exists() else ", where it is not now"
+            message = f"their receipts were archived in {file} at {at}{gone}; they were not examined"
             yield Finding(self._log_id, f"entries {first}-{end - 1}", message)
         for at, made_at, size, root in self._connection.execute(_RESTORATIONS, (self._log_id,)):
             message = (
