@@ -11,7 +11,9 @@ import pytest
 from tests.fakes.receipt_log import WITNESS_KEY, ReceiptLog
 from wattproof.methodology.errors import InvalidInput, KeyUnusable
 from wattproof.resources.receipts import RECEIPT_TYP, entry_hash, load_issuer, receipt_id, sign
+from wattproof.tools.operation_arguments import OperationArgs
 from wattproof.tools.run_inference import RunArgs, run_inference
+from wattproof.tools.track_operation import track_operation
 from wattproof.tools.verify_receipt import VerifyArgs, VerifyResult, brief, verify_receipt
 from wattproof.tools.views import receipt_view
 
@@ -306,6 +308,25 @@ async def test_a_key_that_the_caller_says_was_revoked_fails(at_fake: Installatio
         (key,) = (await deps.ledger()).jwks["keys"]
         result = await verify(deps, {"jws": view["jws"], "jwks": {"keys": [key | {"wattproof_revoked_at": 1}]}})
     assert result.verdicts["signature"]["reason"] == "key_revoked"
+
+
+async def test_the_receipt_of_an_operation_of_this_ledger_is_added_up_from_its_steps(at_fake: Installation) -> None:
+    steps = [
+        {
+            "step_id": "s1",
+            "step_kind": "llm",
+            "model": "gpt-oss-120b",
+            "usage": {"input_tokens": 3000, "output_tokens": 80},
+        },
+        {"step_id": "s2", "step_kind": "llm", "model": "gpt-4o", "usage": {"input_tokens": 300, "output_tokens": 80}},
+    ]
+    async with at_fake.open() as deps:
+        for fields in ({"action": "begin"}, {"action": "record", "steps": steps}, {"action": "end"}):
+            ended = await track_operation(OperationArgs.model_validate({"operation_id": "op_1", **fields}), deps)
+        result = await verify(deps, ended.receipt_id or "", detail="full")
+    assert verdicts(result) == ALL_PASS
+    assert result.verdicts["arithmetic"]["message"] == "The 2 steps, each computed again, add up to its figures."
+    assert result.provenance.region_scope == "multi:FR,unknown:openai"
 
 
 @pytest.mark.parametrize(
