@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ class Deps:
 
     `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
     `max_cost_usd` caps one run; a caller can lower it and no argument raises it. `allow_keyed_runs` is
-    false where the server cannot know its caller; then only deployments that need no key may run.
+    false where the server cannot know its caller; then only deployments that need no key may run. `random_bytes` gives
+    nonces and names.
     """
 
     clock: Callable[[], float]
@@ -46,6 +48,7 @@ class Deps:
     max_cost_usd: float | None = 0.10
     offline: bool = False
     allow_keyed_runs: bool = True
+    random_bytes: Callable[[int], bytes] = urandom
 
     def why_unusable(self, deployment: Deployment) -> str | None:
         """Why a real run on `deployment` is impossible here and now, or None. Runs and dry runs ask the same."""

@@ -91,8 +91,6 @@ async def import_usage(
         UnknownZone: no edition lists the zone.
         LedgerError: the ledger cannot be written; batches that were appended before stay.
     """
-    import secrets
-
     from wattproof.resources.imports import ImportRequest, format_named, read_totals
     from wattproof.resources.imports import import_usage as run
 
@@ -109,7 +107,7 @@ async def import_usage(
         log_id=deps.log_id,
         deployments=await deps.deployments(),
         now_s=now_s,
-        random_bytes=secrets.token_bytes,
+        random_bytes=deps.random_bytes,
         zone=args.zone,
         since=period.since,
         until=period.until,

@@ -37,7 +37,7 @@ async def track_operation(args: OperationArgs, deps: Deps) -> OperationResult:
     """
     _check(args)
     ledger = await deps.ledger()
-    operation_id = args.operation_id or _new_id()
+    operation_id = args.operation_id or _new_id(deps)
     recorded = None
     if args.action == "begin":
         budget = _budget(args, operation_id, deps)
@@ -71,10 +71,8 @@ def _check(args: OperationArgs) -> None:
         raise InvalidInput("operation_id", f"is {args.operation_id[:40]!r}", "give printable characters")
 
 
-def _new_id() -> str:
-    import secrets
-
-    return "op_" + b32encode(secrets.token_bytes(10)).decode("ascii").lower()
+def _new_id(deps: Deps) -> str:
+    return "op_" + b32encode(deps.random_bytes(10)).decode("ascii").lower()
 
 
 def _budget(args: OperationArgs, operation_id: str, deps: Deps) -> BudgetDraft | None:
@@ -90,8 +88,6 @@ def _budget(args: OperationArgs, operation_id: str, deps: Deps) -> BudgetDraft |
 
 
 async def _record(args: OperationArgs, operation_id: str, deps: Deps, ledger: Ledger) -> dict[str, int]:
-    import secrets
-
     from wattproof.resources.operations import stated_step
 
     deployments, now_s = await deps.deployments(), deps.clock()
@@ -102,7 +98,7 @@ async def _record(args: OperationArgs, operation_id: str, deps: Deps, ledger: Le
             operation_id=operation_id,
             deployments=deployments,
             now_s=now_s,
-            nonce=secrets.token_bytes(16),
+            nonce=deps.random_bytes(16),
         )
         for given in args.steps or ()
     ]
@@ -112,8 +108,6 @@ async def _record(args: OperationArgs, operation_id: str, deps: Deps, ledger: Le
 
 
 async def _end(operation_id: str, deps: Deps, ledger: Ledger) -> None:
-    import secrets
-
     from wattproof.resources.operations import closing_of, ran_locally
 
     for _ in range(_END_TRIES):
@@ -123,7 +117,7 @@ async def _end(operation_id: str, deps: Deps, ledger: Ledger) -> None:
         await ledger.operations.require_endable(deps.log_id, operation_id)
         steps = await ledger.operations.steps(deps.log_id, operation_id)
         local = ran_locally(steps)
-        closing = closing_of(view, steps, local=local, now_s=deps.clock(), nonce=secrets.token_bytes(16))
+        closing = closing_of(view, steps, local=local, now_s=deps.clock(), nonce=deps.random_bytes(16))
         if await ledger.operations.end(closing.draft, closing.statement, closing.seqs) is not None:
             return
     raise RequestInFlight(f"Steps are still being added to operation {operation_id!r}. End it when they are done.")
