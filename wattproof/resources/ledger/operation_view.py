@@ -84,7 +84,9 @@ def view(
     row = connection.execute(FIND, (log_id, operation_id)).fetchone()
     parent_id, opened_at, ended_at, ended_seq = row or (None, None, None, None)
     last_seq = (1 << 62) if ended_seq is None else ended_seq
-    counted = f"COUNT(*), COUNT(e.retry_of), COALESCE(SUM(e.seq > {last_seq}), 0), MAX(e.occurred_at), SUM({_MEAN})"
+    counted = (
+        f"COUNT(*), COUNT(e.retry_of), COUNT(*) FILTER (WHERE e.seq > {last_seq}), MAX(e.occurred_at), SUM({_MEAN})"
+    )
     sql, values = steps_sql(counted, log_id, ids)
     step_count, retry_count, late_count, last_occurred_at, mean_nwh = connection.execute(sql, values).fetchone()
     state: OperationState = "open"
@@ -122,7 +124,7 @@ def steps_of(
     places = ", ".join("?" * len(ids))
     where = f"e.log_id = ? AND e.operation_id IN ({places}) AND e.kind <> 'operation'"
     sql = f"{SELECT_ENTRY} WHERE {where} ORDER BY e.seq LIMIT ?"
-    return tuple(from_row(row) for row in connection.execute(sql, (log_id, *ids, -1 if most is None else most)))
+    return tuple(from_row(row) for row in connection.execute(sql, (log_id, *ids, 1 << 62 if most is None else most)))
 
 
 def _largest(

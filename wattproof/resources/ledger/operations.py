@@ -183,7 +183,8 @@ def end(
     connection, log_id, operation_id = transaction.connection, draft.log_id, draft.operation_id or ""
     require_endable(connection, log_id, operation_id, transaction.now_s)
     ids = family(connection, log_id, operation_id)
-    if [seq for (seq,) in connection.execute(*steps_sql("e.seq", log_id, ids))] != list(seqs):
+    sql, values = steps_sql("e.seq", log_id, ids)
+    if [seq for (seq,) in connection.execute(f"{sql} ORDER BY e.seq", values)] != list(seqs):
         return None
     settled = append(transaction, draft, lambda issued_at: sign(statement, issued_at), None)
     connection.execute(
@@ -228,10 +229,10 @@ def require_endable(connection: sqlite3.Connection, log_id: str, operation_id: s
 
 
 def steps_sql(columns: str, log_id: str, ids: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
-    """SELECT of the steps of these operations in the order of the log, and its values. A receipt over steps is none."""
+    """SELECT of the steps of these operations, and its values. A receipt over steps is none."""
     places = ", ".join("?" * len(ids))
     sql = f"SELECT {columns} FROM entry e WHERE e.log_id = ? AND e.operation_id IN ({places}) AND e.kind <> 'operation'"  # noqa: S608
-    return f"{sql} ORDER BY e.seq", (log_id, *ids)
+    return sql, (log_id, *ids)
 
 
 def _append(
