@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 import psycopg
@@ -12,6 +14,7 @@ from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8Dumper
 
 from wattproof.methodology.errors import InvalidInput, LedgerLocked, LedgerUnusable
 from wattproof.resources.ledger.postgres.dialect import spell
@@ -40,7 +43,11 @@ LOCK_TIMEOUT_S = 10
 # A process that stops in the middle of a transaction must not keep the head of a log for ever.
 _IDLE_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 10
-_ROWS_AT_ONCE = 2000
+_ROWS_AT_ONCE = 64
+_INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+)\s*(?:\((?P<columns>[^)]*)\))?\s*VALUES \((?P<literals>.*?)(?P<places>\?(?:, \?)*)\)",
+    re.DOTALL,
+)
 _BEGIN = sql.SQL(f"BEGIN; SELECT set_config('{SETTING}', {{}}, true)")
 
 
@@ -50,6 +57,13 @@ class _Number(Loader):
     def load(self, data: Buffer) -> int | float:
         text = bytes(data)
         return int(text) if text.lstrip(b"-").isdigit() else float(text)
+
+
+class _Flag(Int8Dumper):
+    """A flag is stored as 0 or 1, as SQLite has it."""
+
+    def dump(self, obj: bool) -> bytes:
+        return b"1" if obj else b"0"
 
 
 def connect(dsn: str, schema: str) -> Raw:
@@ -62,6 +76,7 @@ def connect(dsn: str, schema: str) -> Raw:
         raw: Raw = psycopg.connect(dsn, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S, prepare_threshold=2)
         try:
             raw.adapters.register_loader("numeric", _Number)
+            raw.adapters.register_dumper(bool, _Flag)
             for name, value in (
                 ("search_path", schema),
                 ("lock_timeout", f"{LOCK_TIMEOUT_S}s"),
@@ -156,23 +171,23 @@ class Session:
         return self.raw.execute(spell(statement), values)
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement for every row; a plain INSERT of several rows becomes one statement."""
+        """Run a statement for every row; an INSERT of several rows, or with literals, becomes one statement."""
         given = list(rows)
-        plain = _plain_insert(statement) if len(given) > 1 else None
-        if plain is not None:
-            self._insert(*plain, given)
+        insert = _insert_of(statement)
+        if given and insert is not None and (len(given) > 1 or insert.literals):
+            self._insert(insert, given)
             return
         for row in given:
             self.execute(statement, row)
 
-    def _insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+    def _insert(self, insert: _Insert, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows that travel as one JSON text: PostgreSQL refuses COPY into a table with row-level security."""
-        names = columns or self._columns_of(table)
+        columns = insert.columns or self._columns_of(insert.table)
+        names = columns[len(columns) - insert.width :]
         text = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=_hex)
-        listed = ", ".join(names)
         statement = (
-            f"INSERT INTO {table} ({listed}) SELECT {listed} "  # noqa: S608
-            f"FROM json_populate_recordset(CAST(NULL AS {table}), CAST(%s AS json))"
+            f"INSERT INTO {insert.table} ({', '.join(columns)}) SELECT {insert.literals}{', '.join(names)} "  # noqa: S608
+            f"FROM json_populate_recordset(CAST(NULL AS {insert.table}), CAST(%s AS json))"
         )
         self.raw.execute(statement.encode(), (text.decode(),))
 
@@ -184,13 +199,22 @@ class Session:
         return known
 
 
-def _plain_insert(statement: str) -> tuple[str, tuple[str, ...]] | None:
-    """Table and columns of an INSERT whose values are its parameters and nothing else."""
-    head, found, values = statement.strip().partition(" VALUES ")
-    if not found or not head.startswith("INSERT INTO ") or values.strip("(?, )"):
+class _Insert(NamedTuple):
+    """An INSERT of literals, which come first and are escaped for psycopg, and of `width` parameters after them."""
+
+    table: str
+    columns: tuple[str, ...]
+    literals: str
+    width: int
+
+
+@lru_cache(maxsize=64)
+def _insert_of(statement: str) -> _Insert | None:
+    match = _INSERT.fullmatch(statement.strip())
+    if match is None:
         return None
-    table, _, columns = head.removeprefix("INSERT INTO ").partition("(")
-    return table.strip(), tuple(name.strip() for name in columns.rstrip(") ").split(",") if name.strip())
+    columns = tuple(name.strip() for name in (match["columns"] or "").split(",") if name.strip())
+    return _Insert(match["table"], columns, match["literals"].replace("%", "%%"), match["places"].count("?"))
 
 
 def _hex(value: bytes) -> str:
@@ -200,7 +224,7 @@ def _hex(value: bytes) -> str:
 class Snapshot:
     """A connection for a transaction that reads, in which the database stands still.
 
-    A statement runs when its rows are asked for. Whoever goes through them gets them a few thousand at a time, so that
+    A statement runs when its rows are asked for. Whoever goes through them gets them a few at a time, so that
     a log need not fit into memory.
     """
 

@@ -24,6 +24,7 @@ _PHRASES: Mapping[str, str] = {
     # A parameter that is only compared with NULL, or only selected, has no type otherwise.
     "(? IS NULL OR": "(CAST(? AS text) IS NULL OR",
     "SELECT :operation_id, 0": 'SELECT CAST(:operation_id AS text) COLLATE "C", 0',
+    "quote(?)": "quote_nullable(?)",
     "VALUES (NULL, ": "VALUES (DEFAULT, ",
     "COALESCE(e.signature_id, '')": "e.signature_id",
     # PostgreSQL checks its pages itself (`data_checksums`, pg_amcheck); there are no foreign keys to follow.
