@@ -26,6 +26,8 @@ from wattproof.server import (
     cli_state,
     cli_store,
     cli_tools,
+    cli_vectors,
+    cli_verify_page,
     cli_window,
 )
 
@@ -37,9 +39,12 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("estimate", cli_estimate.estimate),
     ("explain", cli_estimate.explain),
     ("run", cli_run.run),
+    ("embed", cli_vectors.embed),
+    ("rerank", cli_vectors.rerank),
     ("summary", cli_tools.summary),
     ("receipt", cli_tools.receipt),
     ("verify", cli_tools.verify),
+    ("verify-page", cli_verify_page.verify_page),
     ("reproduce", cli_estimate.reproduce),
     ("import", cli_import.import_),
     ("providers", cli_live.providers),
