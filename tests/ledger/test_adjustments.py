@@ -55,7 +55,7 @@ async def test_an_adjustment_alone_in_its_dimension_adds_its_amounts_and_no_requ
     assert total.carbon_gco2e is not None
     assert before.carbon_gco2e is not None
     assert total.carbon_gco2e[0] > before.carbon_gco2e[0]
-    assert total.carbon_market_gco2e == pytest.approx(0.0005)
+    assert total.carbon_market_gco2e == (pytest.approx(0.0005), None, None)
     assert total.cost_micros_by_currency == {"USD": 285}
     assert total.counts["tier"] == {"parametric": 1}
     assert (await ledger.fsck()).findings == ()

@@ -18,7 +18,8 @@ WattproofError
 │   ├── RequestConflict     a request_id was used before with another body
 │   ├── RequestInFlight     the same request_id is running now
 │   ├── BudgetExceeded      a budget does not allow what a try may spend; says what would fit
-│   └── OperationClosed     the operation ended or was left; it takes no more steps
+│   ├── OperationClosed     the operation ended or was left; it takes no more steps
+│   └── PeriodClosed        the month was closed; it takes no more entries
 ├── KeyUnusable             a key file is missing, unreadable or too open
 ├── VerificationFailed      one check of a receipt or proof failed
 ├── Unavailable             an optional part is not installed or not reachable; says the command that fixes it
@@ -44,6 +45,7 @@ __all__ = [
     "LedgerUnusable",
     "NotDefined",
     "OperationClosed",
+    "PeriodClosed",
     "Refused",
     "RequestConflict",
     "RequestInFlight",
@@ -218,6 +220,10 @@ class BudgetExceeded(LedgerError):
 
 class OperationClosed(LedgerError):
     """The operation ended, or nothing was added to it for too long; the text says what would work."""
+
+
+class PeriodClosed(LedgerError):
+    """The month in which something occurred was closed; the text says how it can be recorded."""
 
 
 class KeyUnusable(WattproofError):

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from wattproof.resources.ledger.ledger import Ledger
     from wattproof.resources.ledger.opening import open_ledger
     from wattproof.resources.ledger.records import (
+        Adjusted,
         Amount,
         Attempt,
         AttemptDraft,
         AttemptState,
+        ClosedPeriod,
         DecisionPage,
         DecisionRow,
         EntryDraft,
@@ -33,14 +35,16 @@ if TYPE_CHECKING:
         SummaryQuery,
         SummaryRow,
     )
-    from wattproof.resources.ledger.summary import GROUPS
+    from wattproof.resources.ledger.totals import GROUPS
 
 __all__ = [
     "GROUPS",
+    "Adjusted",
     "Amount",
     "Attempt",
     "AttemptDraft",
     "AttemptState",
+    "ClosedPeriod",
     "DecisionPage",
     "DecisionRow",
     "EntryDraft",
@@ -61,7 +65,7 @@ __all__ = [
     "open_ledger",
 ]
 
-_ELSEWHERE = {"GROUPS": "summary", "Ledger": "ledger", "PayloadBuilder": "append", "open_ledger": "opening"}
+_ELSEWHERE = {"GROUPS": "totals", "Ledger": "ledger", "PayloadBuilder": "append", "open_ledger": "opening"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from wattproof.methodology.errors import RequestConflict, RequestInFlight
 from wattproof.resources.ledger import budgets
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.interning import Interning
+from wattproof.resources.ledger.periods import closed_through, require_open
 from wattproof.resources.ledger.records import AttemptState, EntryDraft, EntryStatus, Settled
 from wattproof.resources.ledger.rollups import Rollups
 from wattproof.resources.ledger.rows import INSERT_ENTRY, SELECT_ENTRY, Place, from_row, to_row
@@ -62,6 +63,7 @@ class Log:
     leaves: list[bytes] = field(default_factory=list[bytes])
     tagged: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     in_operations: bool = False
+    closed_through: str | None = None
 
     @property
     def next_seq(self) -> int:
@@ -122,6 +124,19 @@ class Transaction:
         self.connection.execute("INSERT INTO head VALUES (?, 0, ?, ?)", (log_id, Frontier().to_bytes(), self.now))
         return Frontier()
 
+    def head(self, log_id: str) -> tuple[int, bytes]:
+        """Size and root of the log with what this transaction appended so far."""
+        log = self.log(log_id)
+        grown = log.frontier.extend(log.leaves)
+        return grown.size, grown.root()
+
+    def closed_through(self, log_id: str) -> str:
+        """The last month that takes no more entries; empty where all are open."""
+        log = self.log(log_id)
+        if log.closed_through is None:
+            log.closed_through = closed_through(self.connection, log_id) or ""
+        return log.closed_through
+
     def finish(self) -> None:
         """Write the heads and add the new entries to the rollups; the last step before COMMIT."""
         for log_id, log in self._logs.items():
@@ -145,6 +160,7 @@ def append(
     `sign` gives the receipt issued at an instant (RFC 3339 UTC).
 
     Raises:
+        PeriodClosed: it occurred in a month that was closed.
         RequestConflict: its request_id has an entry already.
         RequestInFlight: it comes without a try of its own, while another try of the request is made.
         InvalidInput: the payload cannot be signed.
@@ -152,6 +168,7 @@ def append(
     settled = _already(transaction, draft, attempt_no)
     if settled is not None:
         return settled
+    require_open(transaction, draft.log_id, draft.occurred_at)
     signed = sign(transaction.now)
     log = transaction.log(draft.log_id)
     place = next_place(transaction, draft, signed)

@@ -27,6 +27,7 @@ from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger import budgets
 from wattproof.resources.ledger.append import PayloadBuilder, Signed, Transaction, append
 from wattproof.resources.ledger.driver import sqlite3
+from wattproof.resources.ledger.periods import require_open
 from wattproof.resources.ledger.records import Amount, EntryDraft
 from wattproof.resources.ledger.row_check import row_checker, shape_of
 from wattproof.resources.ledger.rows import AMOUNTS, INSERTED, Place, check_draft, to_row
@@ -151,6 +152,7 @@ def append_batch(
     """Append the records that are new, and before them the receipt that they share. The caller ran `check_batch`.
 
     Raises:
+        PeriodClosed: one of them occurred in a month that was closed.
         InvalidInput: the receipt of the batch cannot be signed.
     """
     log_id = batch.draft.log_id
@@ -159,6 +161,7 @@ def append_batch(
     known = sum(map(len, batch.records)) - count
     if not count:
         return Appended(0, known)
+    require_open(transaction, log_id, min(record.occurred_at for _, records in members for record in records))
     nonces = iter([batch.nonces[place : place + NONCE_BYTES] for place in range(0, len(batch.nonces), NONCE_BYTES)])
     texts = [text_of(record, group.id, next(nonces)) for group, records in members for record in records]
     hashes = [entry_hash(text) for text in texts]

@@ -6,7 +6,7 @@ from typing import Any
 
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import EntryDraft
-from wattproof.resources.ledger.rows import signature_json
+from wattproof.resources.ledger.rows import has_bounds, signature_json
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS
 
 __all__ = ["Interning"]
@@ -39,9 +39,11 @@ class Interning:
         key = (
             tuple([(t.name, t.energy_loadings, t.carbon_loadings, t.idiosyncratic_sigma) for t in draft.terms]),
             draft.energy_nwh is None,
-            draft.energy_nwh is not None and draft.energy_nwh.low is None,
             draft.carbon_location_ng is None,
-            draft.carbon_location_ng is not None and draft.carbon_location_ng.low is None,
+            has_bounds(draft.energy_nwh),
+            has_bounds(draft.carbon_location_ng),
+            has_bounds(draft.carbon_market_ng),
+            has_bounds(draft.water_nl),
         )
         known = self._ids.get(key)
         if known is not None:

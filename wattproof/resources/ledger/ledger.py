@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.errors import InvalidInput, PeriodClosed
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger import attempts, queries
 from wattproof.resources.ledger.append import PayloadBuilder, Signed
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.fsck import check
+from wattproof.resources.ledger.periods import redated
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.records import (
     Attempt,
@@ -34,6 +35,7 @@ from wattproof.resources.ledger.records import (
 )
 from wattproof.resources.ledger.rows import check_draft, check_name
 from wattproof.resources.ledger.summary import summarize
+from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.ledger.writer import Writer
 from wattproof.resources.receipts import SIMULATION_TYP, InclusionProof, Issuer, sign
 from wattproof.resources.receipts.jws import sign_encoded
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from wattproof.resources.ledger.keyring import Keyring
     from wattproof.resources.ledger.log import TransparencyLog
     from wattproof.resources.ledger.operation_book import OperationBook
+    from wattproof.resources.ledger.period_book import PeriodBook
     from wattproof.resources.receipts.batch import RecordProof
 
 __all__ = ["Ledger"]
@@ -124,6 +127,13 @@ class Ledger:
 
         return Keeping(writer=self._writer, readers=self._readers, keyring=self.keyring, clock=self._clock)
 
+    @cached_property
+    def periods(self) -> PeriodBook:
+        """Months that were closed, adjustments, restatements, and totals day by day."""
+        from wattproof.resources.ledger.period_book import PeriodBook
+
+        return PeriodBook(self._writer, self._read)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -177,16 +187,26 @@ class Ledger:
         In a simulation home every entry is synthetic, whatever the draft says.
 
         `payload(issued_at)` gives what the receipt states; it runs in the writer's thread and must be repeatable. A
-        `Statement` is made ready beforehand and leaves only the signature to that thread.
+        `Statement` is made ready beforehand and leaves only the signature to that thread. A run that ends after the
+        month in which it began was closed is dated to when it is settled.
 
         Raises:
+            PeriodClosed: it occurred in a month that was closed, and is no run.
             RequestConflict: the request_id has an entry already (unless this very try wrote it: then that is returned).
             InvalidInput: the draft or the payload is malformed.
         """
         check_draft(draft)
         if self._simulation:
             draft = replace(draft, synthetic=True)
-        return await self._writer.append(draft, partial(self._sign, payload), attempt_no)
+        try:
+            return await self._writer.append(draft, partial(self._sign, payload), attempt_no)
+        except PeriodClosed:
+            if draft.kind != "inference":
+                raise
+        # What was spent is recorded whatever happens meanwhile.
+        now = rfc3339(self._clock())
+        moved = replace(draft, occurred_at=now)
+        return await self._writer.append(moved, partial(self._sign, redated(payload, now)), attempt_no)
 
     async def append_batch(self, batch: Batch) -> Appended:
         """Append the records of `batch` that the log lacks, and the receipt that they share, in one durable step.

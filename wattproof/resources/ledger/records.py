@@ -10,10 +10,12 @@ from wattproof.methodology.quantity import Usage, UsageSource
 from wattproof.resources.ledger.budget_records import Headroom
 
 __all__ = [
+    "Adjusted",
     "Amount",
     "Attempt",
     "AttemptDraft",
     "AttemptState",
+    "ClosedPeriod",
     "DecisionPage",
     "DecisionRow",
     "EntryDraft",
@@ -212,7 +214,9 @@ class SummaryQuery:
 class SummaryRow:
     """Totals of one group (or of everything, `key` None). Amounts are None when no entry in the group knows them.
 
-    `*_known_count` says how many of `request_count` entries the amount covers. Shares are counts by value.
+    `*_known_count` says how many of `request_count` requests the amount covers; `recorded_count` and `imported_count`
+    are those that were not run here. Shares are counts by value. Amounts are (median, low, high); the bounds of
+    market-based carbon and water are sums of the entries' bounds.
     """
 
     key: str | None
@@ -223,8 +227,8 @@ class SummaryRow:
     reasoning_tokens: int
     energy_wh: tuple[float, float | None, float | None] | None
     carbon_gco2e: tuple[float, float | None, float | None] | None
-    carbon_market_gco2e: float | None
-    water_ml: float | None
+    carbon_market_gco2e: tuple[float, float | None, float | None] | None
+    water_ml: tuple[float, float | None, float | None] | None
     adpe_kgsbeq: float | None
     energy_known_count: int
     carbon_known_count: int
@@ -234,12 +238,39 @@ class SummaryRow:
     renewable_ratio_bps: int | None
     cost_micros_by_currency: Mapping[str, int] = field(default_factory=dict[str, int])
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Any])
+    recorded_count: int = 0
+    imported_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """The adjustments in a period and what they add to its totals: sums of the medians that they state."""
+
+    count: int
+    tokens: int
+    energy_nwh: int
+    carbon_location_ng: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPeriod:
+    """A month of a log that takes no more entries, nor does any before it.
+
+    `period` is ``2026-10`` (UTC). `size` and `root` are of the log when it was closed.
+    """
+
+    log_id: str
+    period: str
+    closed_at: str
+    size: int
+    root: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Totals of a query and, where it asked for groups, of each group, largest energy first.
 
+    `adjusted` says what of `total` came as adjustments, and `closed_through` is the last closed month (UTC) or None.
     `unsettled_count` is the number of requests in the period that were begun and have no entry: they run, or their
     process died. `reasons` says why an amount of `total` is None.
     """
@@ -248,6 +279,8 @@ class Summary:
     total: SummaryRow
     groups: tuple[SummaryRow, ...]
     unsettled_count: int
+    adjusted: Adjusted
+    closed_through: str | None
     reasons: Mapping[str, str]
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "check_draft",
     "check_name",
     "from_row",
+    "has_bounds",
     "own_variance",
     "signature_json",
     "terms_of",
@@ -148,16 +149,21 @@ def terms_of(draft: EntryDraft) -> tuple[FactorTerm, ...]:
 
 
 def signature_json(draft: EntryDraft) -> str:
-    """The loadings of the terms, and whether energy and carbon have an interval: what makes entries add up alike."""
+    """The loadings of the terms, and which amounts have an interval: what makes entries add up alike."""
     terms = [
         {"name": t.name, "energy": t.energy_loadings, "carbon": t.carbon_loadings, "own_sigma": t.idiosyncratic_sigma}
         for t in terms_of(draft)
     ]
-    intervals = {
-        "energy": draft.energy_nwh is not None and draft.energy_nwh.low is not None,
-        "carbon": draft.carbon_location_ng is not None and draft.carbon_location_ng.low is not None,
-    }
+    intervals = {"energy": has_bounds(draft.energy_nwh), "carbon": has_bounds(draft.carbon_location_ng)}
+    # Most entries have neither.
+    others = {"market": draft.carbon_market_ng, "water": draft.water_nl}
+    intervals |= {name: True for name, amount in others.items() if has_bounds(amount)}
     return json.dumps({"intervals": intervals, "terms": terms}, sort_keys=True, separators=(",", ":"))
+
+
+def has_bounds(amount: Amount | None) -> bool:
+    """Whether an amount is known with an interval."""
+    return amount is not None and amount.low is not None
 
 
 def to_row(draft: EntryDraft, place: Place) -> tuple[Any, ...]:

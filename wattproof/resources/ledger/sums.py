@@ -67,10 +67,15 @@ _COUNTED = {
     "renewable_known": "renewable_ratio_bps",
     "cost_known": "cost_micros",
 }
+# A correction downwards takes most from the upper bound: its own bounds change places in a sum.
 _SUMMED = {
     **{name: name for name in ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")},
     **{name: name for name in ("energy_nwh", "carbon_market_ng", "water_nl", "adpe_pgsbeq", "cost_micros")},
-    **{f"{name}_{end}": f"{name}_{end}" for name in ("carbon_market_ng", "water_nl") for end in ("low", "high")},
+    **{
+        f"{name}_{end}": f"CASE WHEN {name} < 0 THEN {name}_{other} ELSE {name}_{end} END"
+        for name in ("carbon_market_ng", "water_nl")
+        for end, other in (("low", "high"), ("high", "low"))
+    },
     **{f"{kind}{k}": f"{kind}{k}" for kind in "ec" for k in range(MAX_TERMS)},
 }
 _SUMMED_REAL = {
