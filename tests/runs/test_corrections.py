@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wattproof.methodology.errors import GridUnavailable
-from wattproof.methodology.quantity import Usage
+from wattproof.methodology.quantity import UsageChange
 from wattproof.resources.ledger import EntryDraft, SummaryQuery
 from wattproof.resources.receipts import exit_code, keys_from_jwks, parse, sign, verify_receipt
 from wattproof.resources.routing import Policy
@@ -46,7 +46,7 @@ async def test_a_correction_above_the_ceiling_appends_one_adjustment(
     draft = appended.draft
     assert (draft.kind, draft.adjusts, draft.step_kind) == ("adjustment", 0, "ceiling_exceeded_after")
     assert (draft.parent_id, draft.external_id) == (original.receipt_id, "ceiling_exceeded_after:0")
-    assert (draft.request_id, draft.usage, draft.attempts) == (None, Usage(0, 0), 0)
+    assert (draft.request_id, draft.usage, draft.attempts) == (None, UsageChange(0, 0), 0)
     assert (draft.operation_id, draft.tags) == ("op", ("night",))
     assert draft.carbon_location_ng is not None
     assert accepted.carbon_location_ng is not None

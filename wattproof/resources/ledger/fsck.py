@@ -15,7 +15,14 @@ from itertools import islice
 from typing import NamedTuple
 
 from wattproof.methodology.errors import InvalidInput
-from wattproof.resources.ledger import fsck_attempts, fsck_batches, fsck_entries, fsck_operations, fsck_totals
+from wattproof.resources.ledger import (
+    fsck_attempts,
+    fsck_batches,
+    fsck_entries,
+    fsck_operations,
+    fsck_periods,
+    fsck_totals,
+)
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.fsck_kept import Kept
 from wattproof.resources.ledger.fsck_tree import Tree
@@ -69,6 +76,7 @@ def check(
             kept.check,
             partial(fsck_totals.check, connection, each),
             partial(fsck_operations.check, connection, each),
+            partial(fsck_periods.check, connection, each),
             partial(fsck_attempts.check, connection, each),
         )
         for step in steps:

@@ -14,6 +14,7 @@ from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.methodology.propagate import Row, total
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.fsck_kept import Kept
+from wattproof.resources.ledger.fsck_periods import adjustment_terms
 from wattproof.resources.ledger.fsck_tree import Tree
 from wattproof.resources.ledger.records import FactorTerm, Finding, Settled
 from wattproof.resources.ledger.row_check import row_checker, stored_shape
@@ -199,7 +200,7 @@ def against_receipt(settled: Settled, payload: Mapping[str, Any]) -> Iterator[st
         ends = None if stated is None else (stated.get("median"), stated.get("low"), stated.get("high"))
         if name in outputs and ends != (amount and (amount.median, amount.low, amount.high)):
             yield f"{name} is {_shown(amount)}; its receipt states {ends}"
-    yield from _terms(settled)
+    yield from adjustment_terms(settled, payload) if draft.kind == "adjustment" else _terms(settled)
 
 
 def _differences(held: Mapping[str, Any], stated: Mapping[str, Any]) -> Iterator[str]:

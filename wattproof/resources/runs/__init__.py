@@ -5,6 +5,7 @@ from __future__ import annotations
 from wattproof.resources.runs.answers import Answers
 from wattproof.resources.runs.corrections import apply_corrections
 from wattproof.resources.runs.execute import execute
+from wattproof.resources.runs.late_usage import adjust_usage
 from wattproof.resources.runs.plan import Plan, plan
 from wattproof.resources.runs.records import AttemptFailed, Retry, RunDeps, RunEvent, RunRequest, RunSettled
 
@@ -17,6 +18,7 @@ __all__ = [
     "RunEvent",
     "RunRequest",
     "RunSettled",
+    "adjust_usage",
     "apply_corrections",
     "execute",
     "plan",

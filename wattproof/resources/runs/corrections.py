@@ -13,22 +13,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wattproof.methodology.errors import GridUnavailable, InvalidInput, UnknownMethod
+from wattproof.methodology.quantity import Operand, UsageChange
 from wattproof.resources.grid import Observation, Place, reading_at
 from wattproof.resources.ledger.records import Settled
 from wattproof.resources.receipts import parse
+from wattproof.resources.receipts.payload import NONCE_BYTES, grid_payload
 from wattproof.resources.receipts.schema import instant
 from wattproof.resources.routing import place_of
-from wattproof.resources.runs.adjustment import CEILING_EXCEEDED_AFTER, adjustment_of
+from wattproof.resources.runs.adjustment import Later, adjustment_of
+from wattproof.resources.runs.late_usage import stated_now
 from wattproof.resources.runs.plan import timestamp
 from wattproof.resources.runs.records import RunDeps
 
 if TYPE_CHECKING:
     from wattproof.resources.grid import Grid
 
-__all__ = ["apply_corrections"]
+__all__ = ["CEILING_EXCEEDED_AFTER", "apply_corrections"]
 
+CEILING_EXCEEDED_AFTER = "ceiling_exceeded_after"
+_INTENSITY = "intensity_gco2e_per_kwh"
 _PAGE = 200
-_NONCE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +116,31 @@ async def _adjust(deps: RunDeps, grid: Grid, accepted: _Accepted) -> Settled | N
     seen = await grid.corrected(accepted.source, accepted.place, accepted.starts_at)
     if seen is None or not _exceeds(seen, accepted):
         return None
-    settled, requested_s = accepted.settled, instant(accepted.settled.draft.occurred_at)
     try:
+        stated = await stated_now(deps.ledger, accepted.settled)
         made = adjustment_of(
-            settled,
-            accepted.stated,
-            reading_at(seen, requested_s),
+            accepted.settled,
+            stated,
+            _later(accepted, stated, seen),
             now=timestamp(deps.clock()),
-            nonce=deps.random_bytes(_NONCE_BYTES),
+            nonce=deps.random_bytes(NONCE_BYTES),
         )
     except (InvalidInput, UnknownMethod):
         # A figure that does not follow from an intensity has no correction.
         return None
     return await deps.ledger.settle(made.draft, made.statement)
+
+
+def _later(accepted: _Accepted, stated: Mapping[str, Any], seen: Observation) -> Later:
+    corrected = reading_at(seen, instant(accepted.settled.draft.occurred_at))
+    unit = next((row["unit"] for row in stated["operands"] if row["name"] == _INTENSITY), "gCO2e/kWh")
+    return Later(
+        reason=CEILING_EXCEEDED_AFTER,
+        external_id=f"{CEILING_EXCEEDED_AFTER}:{accepted.settled.seq}",
+        operands=(Operand.of(_INTENSITY, corrected.value_gco2e_per_kwh, unit, corrected.source),),
+        usage=UsageChange(0, 0),
+        grid={"accounting": grid_payload(corrected.as_dict()), "routing": accepted.stated["grid"]["accounting"]},
+    )
 
 
 def _exceeds(seen: Observation, accepted: _Accepted) -> bool:
