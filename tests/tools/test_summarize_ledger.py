@@ -105,6 +105,7 @@ async def test_a_period_is_read_in_the_callers_time_zone(two_places: Installatio
         "since": "2026-11-04T23:00:00Z",
         "until": "2026-11-05T23:00:00Z",
         "tz": "Europe/Paris",
+        "closed": False,
     }
     assert inside.request_count == 1
     assert outside.request_count == 0

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.server.cli_call import arguments, call, print_result, read_receipt, read_text
 from wattproof.server.cli_output import print_text, say
-
-if TYPE_CHECKING:
-    from wattproof.tools.estimate_result import EstimateResult
-    from wattproof.tools.estimate_rows import EstimateRows
-    from wattproof.tools.picture import ImageFormat
+from wattproof.server.cli_plot import check_plot, draw, write_file
 
 __all__ = ["estimate", "explain", "reproduce"]
 
@@ -24,9 +19,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the tool's structured 
 Full = Annotated[bool, typer.Option("--full", help="Everything that the result rests on (detail=full).")]
 Tokens = Annotated[int | None, typer.Option(help="A count of tokens.", metavar="TOKENS")]
 Several = list[str] | None
-
-_TERMINAL = "-"
-_FORMATS: dict[str, ImageFormat] = {".svg": "svg", ".png": "png"}
 
 
 def estimate(
@@ -60,7 +52,7 @@ def estimate(
     """Estimate energy and climate of one request, with the interval that the method publishes. Sends nothing."""
     from wattproof.tools.estimate_request import EstimateArgs, brief, estimate_request
 
-    image_format = None if plot in (None, _TERMINAL) else _format(plot)
+    check_plot(plot)
     given = arguments(
         EstimateArgs,
         model=_one_or_several(model),
@@ -82,10 +74,7 @@ def estimate(
     )
     result = call(estimate_request, given)
     print_result(result, brief, as_json)
-    if plot == _TERMINAL:
-        _draw_here(result, as_json)
-    elif plot is not None and image_format is not None:
-        _draw_into(Path(plot), result, image_format)
+    draw(plot, result, as_json=as_json)
 
 
 def explain(
@@ -130,7 +119,7 @@ def reproduce(
     if output is None:
         print_text(text.rstrip())
         return
-    _write("--output", output, text.encode())
+    write_file("--output", output, text.encode())
     say(f"wrote {output}; run: python -I -S {output}")
 
 
@@ -157,35 +146,3 @@ def _method_or_receipt(subject: str) -> str | dict[str, Any]:
     if "@" in subject or not Path(subject[:255]).is_file():
         return subject
     return read_receipt(subject)
-
-
-def _format(plot: str | None) -> ImageFormat:
-    found = _FORMATS.get(Path(plot or "").suffix.lower())
-    if found is None:
-        raise InvalidInput("--plot", f"is {plot!r}", "give a file that ends in .svg or .png, or - for the terminal")
-    return found
-
-
-def _draw_here(result: EstimateResult | EstimateRows, as_json: bool) -> None:
-    """Beside JSON the drawing goes to stderr, so that stdout stays one document."""
-    from wattproof.tools.intervals import text_bars
-
-    drawn = text_bars(result, max(60, shutil.get_terminal_size((100, 24)).columns))
-    if as_json:
-        say(drawn)
-    else:
-        print_text(f"\n{drawn}")
-
-
-def _draw_into(path: Path, result: EstimateResult | EstimateRows, image_format: ImageFormat) -> None:
-    from wattproof.tools.picture import picture
-
-    _write("--plot", path, picture(result, image_format))
-    say(f"wrote {path}")
-
-
-def _write(option: str, path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InvalidInput(option, f"{path} cannot be written ({error.strerror})", "give a writable file") from error

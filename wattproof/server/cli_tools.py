@@ -9,6 +9,7 @@ import typer
 
 from wattproof.server.cli_call import Beside, arguments, call, print_result, read_receipt
 from wattproof.server.cli_output import print_json, print_text
+from wattproof.server.cli_plot import check_plot, draw
 
 __all__ = ["methods_list", "methods_show", "receipt", "summary", "verify"]
 
@@ -27,12 +28,16 @@ def summary(
     tag: Annotated[str | None, typer.Option(help="Only this tag.")] = None,
     method: Annotated[str | None, typer.Option(help="Only entries of this method.")] = None,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
+    plot: Annotated[
+        str | None, typer.Option(help="Draw hours, days or months: into a .svg or .png file, or - for the terminal.")
+    ] = None,
     full: Full = False,
     as_json: Json = False,
 ) -> None:
     """Totals of what was run and recorded here, with intervals that keep shared uncertainty."""
     from wattproof.tools.summarize_ledger import SummaryArgs, brief, summarize_ledger
 
+    check_plot(plot)
     given = arguments(
         SummaryArgs,
         since=since,
@@ -43,9 +48,11 @@ def summary(
         tag=tag,
         method=method,
         cursor=cursor,
-        detail="full" if full else None,
+        detail="plot" if plot is not None else "full" if full else None,
     )
-    print_result(call(summarize_ledger, given), brief, as_json)
+    result = call(summarize_ledger, given)
+    print_result(result, brief, as_json)
+    draw(plot, result, as_json=as_json)
 
 
 def receipt(

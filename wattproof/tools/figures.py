@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from wattproof.methodology.quantity import Quantity
 
-__all__ = ["Figure", "energy_text", "figure", "mass_text", "rounded", "significant"]
+__all__ = ["Figure", "energy_text", "figure", "mass_text", "rounded", "significant", "volume_text"]
 
 # Unit, what one of the base unit is in it, and the smallest amount in the base unit that it is used for.
 _ENERGY_UNITS = (("kWh", 1e-3, 1e3), ("Wh", 1.0, 1e-2), ("mWh", 1e3, 1e-5), ("µWh", 1e6, 0.0))
+_VOLUME_UNITS = (("m³", 1e-6, 1e6), ("L", 1e-3, 1e3), ("mL", 1.0, 1e-1), ("µL", 1e3, 0.0))
 _MASS_UNITS = (("kg", 1e-3, 1e3), ("g", 1.0, 1e-1), ("mg", 1e3, 1e-4), ("µg", 1e6, 0.0))
 
 
@@ -68,6 +69,11 @@ def mass_text(figure: Figure, substance: str = "CO2e") -> str:
     return _interval_text(figure, _MASS_UNITS, substance and f" {substance}")
 
 
+def volume_text(figure: Figure) -> str:
+    """`1.3 L (0.4–4.1)`: median and interval of an amount in mL, in one readable unit."""
+    return _interval_text(figure, _VOLUME_UNITS, "")
+
+
 def _interval_text(figure: Figure, units: Sequence[tuple[str, float, float]], substance: str) -> str:
     unit, by = _unit(figure.median, units)
     text = f"{significant(figure.median * by)} {unit}{substance}"
@@ -79,6 +85,6 @@ def _interval_text(figure: Figure, units: Sequence[tuple[str, float, float]], su
 def _unit(amount: float, units: Sequence[tuple[str, float, float]]) -> tuple[str, float]:
     for unit, by, smallest in units:
         # Nothing is 0 of the base unit, not 0 of the smallest.
-        if amount >= smallest or (amount == 0 and by == 1.0):
+        if abs(amount) >= smallest or (amount == 0 and by == 1.0):
             return unit, by
     return units[-1][:2]

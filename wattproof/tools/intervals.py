@@ -10,6 +10,7 @@ from typing import Any
 from wattproof.tools.estimate_result import EstimateResult
 from wattproof.tools.estimate_rows import EstimateRows
 from wattproof.tools.figures import Figure, energy_text, mass_text
+from wattproof.tools.summary_result import SummaryResult
 
 __all__ = ["Bar", "Panel", "heading", "panels", "text_bars"]
 
@@ -73,8 +74,12 @@ def panels(result: EstimateResult | EstimateRows) -> tuple[Panel, ...]:
     return tuple(panel for panel in shown if panel.bars)
 
 
-def text_bars(result: EstimateResult | EstimateRows, width: int = 100) -> str:
+def text_bars(result: EstimateResult | EstimateRows | SummaryResult, width: int = 100) -> str:
     """The picture in plain text, `width` characters wide."""
+    if isinstance(result, SummaryResult):
+        from wattproof.tools.day_bars import text_day_bars
+
+        return text_day_bars(result, width)
     lines = [heading(result)]
     for panel in panels(result):
         lines += ["", panel.title, *_panel_lines(panel, width)]

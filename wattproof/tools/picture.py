@@ -1,4 +1,4 @@
-"""Intervals side by side as an SVG or PNG image, drawn by matplotlib (extra `plot`)."""
+"""A result as an SVG or PNG image, drawn by matplotlib (extra `plot`): intervals side by side, or a period's bars."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wattproof import __version__
 from wattproof.methodology.errors import Unavailable
 from wattproof.tools.intervals import Bar, Panel, heading, panels
+from wattproof.tools.summary_result import SummaryResult
 
 if TYPE_CHECKING:
     from wattproof.tools.estimate_result import EstimateResult
@@ -24,13 +25,17 @@ _COLOURS = {"credible90": "#2563a8", "range": "#b45f06", "none": "#52606d"}
 _KINDS = {"credible90": "90 % interval", "range": "published min–max", "none": "no interval published"}
 
 
-def picture(result: EstimateResult | EstimateRows, image_format: ImageFormat) -> bytes:
-    """The image. The same result gives the same bytes.
+def picture(result: EstimateResult | EstimateRows | SummaryResult, image_format: ImageFormat) -> bytes:
+    """The image: intervals side by side of estimates, bars with whiskers of a period. Equal results give equal bytes.
 
     Raises:
         Unavailable: matplotlib is not installed; says how to install it.
     """
     mpl, drawings = _matplotlib()
+    if isinstance(result, SummaryResult):
+        from wattproof.tools.day_picture import day_picture
+
+        return day_picture(result, image_format, mpl, drawings)
     shown = panels(result)
     rows = max((len(panel.bars) for panel in shown), default=1)
     style = {"svg.hashsalt": "wattproof", "svg.fonttype": "path", "font.size": 9.0, "font.family": "DejaVu Sans"}
