@@ -14,7 +14,7 @@ help:
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
 	@echo "make docs       write the computed pages of docs again"
-	@echo "make contracts  write the committed tool schemas and the README's generated tables again"
+	@echo "make contracts  write the committed tool schemas, README tables and verify.html again"
 	@echo "make lock       write requirements/*.txt again"
 
 demo: $(VENV)/.runtime $(VENV)/.embedded
@@ -33,7 +33,7 @@ docs: $(VENV)/.runtime
 	@$(BIN)/python -m docs.generate
 
 contracts: $(VENV)/.dev
-	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs
+	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs tests/browser/test_verify_page.py
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none found on PATH (set PYTHON=...)" >&2; exit 1; }
