@@ -17,6 +17,8 @@ from wattproof.resources.grid.reading import Reading
 __all__ = ["annual_reading", "reading_for", "unknown_reading"]
 
 _YEAR_3000 = 32_503_680_000
+# Readings of the seconds just past: those of one request, and of its neighbours, are alike.
+_KEPT = 1024
 
 
 def annual_reading(zone: str, requested_at: float) -> Reading:
@@ -30,10 +32,15 @@ def annual_reading(zone: str, requested_at: float) -> Reading:
         UnknownZone: the edition has no such zone; names the three closest.
         InvalidInput: `requested_at` is not a time.
     """
+    return _annual(zone, _second(requested_at))
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _annual(zone: str, asked_s: int) -> Reading:
     row = zone_average(zone)
     return _reading(
         row,
-        requested_at,
+        asked_s,
         zone=row.zone,
         value=row.value_gco2e_per_kwh,
         sigma_ln=row.sigma_ln,
@@ -51,10 +58,15 @@ def unknown_reading(provider: str, requested_at: float) -> Reading:
     Raises:
         InvalidInput: `requested_at` is not a time.
     """
+    return _unknown(provider, _second(requested_at))
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _unknown(provider: str, asked_s: int) -> Reading:
     spread = mixture()
     return _reading(
-        zone_average(all_zones()[0]),
-        requested_at,
+        _any_zone(),
+        asked_s,
         zone=f"unknown:{provider}",
         value=spread.median,
         sigma_ln=spread.sigma_ln,
@@ -74,7 +86,7 @@ def reading_for(zone: str | None, provider: str, requested_at: float) -> Reading
 
 def _reading(
     row: ZoneAverage,
-    requested_at: float,
+    asked_s: int,
     *,
     zone: str,
     value: float,
@@ -83,9 +95,6 @@ def _reading(
     renewable_ratio_bps: int | None = None,
     carbon_free_ratio_bps: int | None = None,
 ) -> Reading:
-    if not (math.isfinite(requested_at) and 0 <= requested_at < _YEAR_3000):
-        raise InvalidInput("requested_at", f"is {requested_at!r}", "give Unix seconds from 1970 to 3000")
-    asked_s = int(requested_at)
     observed_s, observed_at = _start_of(row.year)
     low, high = bounds or (None, None)
     return Reading(
@@ -109,11 +118,23 @@ def _reading(
     )
 
 
+def _second(requested_at: float) -> int:
+    if not (math.isfinite(requested_at) and 0 <= requested_at < _YEAR_3000):
+        raise InvalidInput("requested_at", f"is {requested_at!r}", "give Unix seconds from 1970 to 3000")
+    return int(requested_at)
+
+
+@functools.cache
+def _any_zone() -> ZoneAverage:
+    return zone_average(all_zones()[0])
+
+
 @functools.cache
 def _start_of(year: int) -> tuple[int, str]:
     start_s = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
     return start_s, _rfc3339(start_s)
 
 
+@functools.lru_cache(maxsize=64)
 def _rfc3339(unix_s: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_s))
