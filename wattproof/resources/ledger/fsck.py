@@ -34,6 +34,8 @@ from wattproof.resources.receipts import keys_from_jwks
 __all__ = ["check"]
 
 _LONGEST_LIST = 200
+# What reading a value of another type than was stored, or no value, leads to.
+_MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class _Found(NamedTuple):
@@ -57,6 +59,8 @@ def check(
     keys = keys_from_jwks(keyring.jwks) if signatures else None
     with _unreadable(found, None):
         _keep(found.findings, _file(connection))
+    with _unreadable(found, None):
+        _keep(found.findings, _orphans(connection))
     chosen: tuple[str, ...] = ()
     with _unreadable(found, None):
         chosen = logs(connection) if log_id is None else (log_id,)
@@ -96,10 +100,10 @@ def check(
 
 @contextmanager
 def _unreadable(found: _Found, log_id: str | None) -> Generator[None]:
-    """A damaged page ends one step, not the report."""
+    """A damaged page or row ends one step, not the report."""
     try:
         yield
-    except (sqlite3.DatabaseError, InvalidInput) as error:
+    except (sqlite3.DatabaseError, InvalidInput, *_MALFORMED) as error:
         found.findings.append(Finding(log_id, "database", f"cannot be read further: {error}"))
 
 
@@ -116,3 +120,18 @@ def _file(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding(None, "database", line)
     for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield Finding(None, table, f"row {rowid} refers to a row of {parent} that is missing")
+
+
+def _orphans(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Rows that only exist together with others."""
+    for table, used in (("factor_signature", "signature_id"), ("dimension", "dim")):
+        sql = f"SELECT id FROM {table} WHERE id NOT IN (SELECT {used} FROM entry) ORDER BY id"  # noqa: S608
+        for (number,) in connection.execute(sql):
+            yield Finding(None, f"{table} {number}", "exists, though no entry has it")
+    for table in ("rollup", "operation_rollup", "tag_rollup"):
+        sql = f"SELECT DISTINCT log_id FROM {table} WHERE log_id NOT IN (SELECT log_id FROM log) ORDER BY 1"  # noqa: S608
+        for (log_id,) in connection.execute(sql):
+            yield Finding(log_id, table, "exists, though the log does not")
+    sql = "SELECT l.log_id FROM log l WHERE NOT EXISTS (SELECT 1 FROM head h WHERE h.log_id = l.log_id) ORDER BY 1"
+    for (log_id,) in connection.execute(sql):
+        yield Finding(log_id, "log", "exists, though it has no head")

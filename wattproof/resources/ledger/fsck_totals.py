@@ -78,7 +78,10 @@ def _dimension(connection: sqlite3.Connection, dim: int) -> str:
 
 def _wrong_dimensions(connection: sqlite3.Connection, log_id: str) -> Iterator[int]:
     differs = " OR ".join(f"d.{name} <> COALESCE(e.{name}, '')" for name in DIMENSION_COLUMNS)
-    sql = f"SELECT e.seq FROM entry e JOIN dimension d ON d.id = e.dim WHERE e.log_id = ? AND ({differs}) ORDER BY 1"  # noqa: S608
+    sql = (
+        "SELECT e.seq FROM entry e LEFT JOIN dimension d ON d.id = e.dim "  # noqa: S608
+        f"WHERE e.log_id = ? AND (d.id IS NULL OR {differs}) ORDER BY 1"
+    )
     for (seq,) in connection.execute(sql, (log_id,)):
         yield seq
 
