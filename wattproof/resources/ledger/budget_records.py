@@ -144,7 +144,9 @@ class BudgetDecision:
 def amount_words(unit: BudgetUnit, amount: int) -> str:
     """`1.1 Wh`: an amount in integers of `unit`, to three significant figures."""
     scale, symbol = UNITS[unit]
-    return f"{amount:,} {symbol}" if scale == 1 else f"{plain(amount / scale)} {symbol}"
+    if unit == "tokens":
+        return f"{amount:,} {symbol if amount != 1 else symbol.removesuffix('s')}"
+    return f"{plain(amount / scale)} {symbol}"
 
 
 def bucket_of(per: BudgetPer, tz: str, occurred_at: str) -> str:
