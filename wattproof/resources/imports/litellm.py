@@ -28,7 +28,7 @@ from wattproof.resources.imports.values import (
     usage_of,
 )
 
-__all__ = ["read"]
+__all__ = ["read", "record_of_row"]
 
 _WORKLOADS = {
     "embedding": "embedding",
@@ -53,7 +53,7 @@ def read(files: Files, notes: Notes, now_s: float) -> Iterator[UsageRecord]:
                 continue
             notes.recognised += 1
             try:
-                record, stated = _record(row), count(row.get("total_tokens"))
+                record, stated = record_of_row(row), count(row.get("total_tokens"))
             except Skip as reason:
                 notes.skip(str(reason), where)
                 continue
@@ -61,7 +61,7 @@ def read(files: Files, notes: Notes, now_s: float) -> Iterator[UsageRecord]:
             yield record
 
 
-def _record(row: Mapping[str, Any]) -> UsageRecord:
+def record_of_row(row: Mapping[str, Any]) -> UsageRecord:
     if str(row.get("cache_hit") or "").lower() == "true":
         raise Skip("answered by LiteLLM's cache: no model ran")
     started_at = row.get("startTime")
@@ -71,7 +71,8 @@ def _record(row: Mapping[str, Any]) -> UsageRecord:
     cached = first_count(input_details, ("cached_tokens",)) or first_count(detail, ("cache_read_input_tokens",)) or 0
     reasoning = first_count(mapping(detail.get("completion_tokens_details")), ("reasoning_tokens",)) or 0
     occurred_at = instant(started_at)
-    counts = usage_of(count(row["prompt_tokens"]), cached, count(row.get("completion_tokens")), reasoning)
+    whole = count(row["prompt_tokens"])
+    counts = usage_of(whole, min(cached, whole), count(row.get("completion_tokens")), reasoning)
     return UsageRecord(
         optional_name(row["request_id"]) or digest(occurred_at, model, counts),
         occurred_at,
