@@ -1,7 +1,7 @@
 """Entries that came together, appended with a few statements instead of several for each.
 
-Only what is plain goes this way: an entry whose request and source are new to the log. Whatever is asked again, or
-comes while another try of its request is open, takes the ledger's own step by step, which decides about it.
+Only what is plain goes this way: an entry of an open month whose request and source are new to the log. Whatever is
+asked again, or comes while another try of its request is open, takes `append.append`, which decides about it.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ class EntryJob(Job):
 
 def append_together(transaction: PostgresTransaction, log_id: str, jobs: Sequence[EntryJob]) -> None:
     """Give each job's entry a place in `log_id`, or its refusal."""
+    if not jobs:
+        return
     plain, others = _parted(transaction, log_id, jobs)
     if plain:
         _append(transaction, log_id, plain)
@@ -107,12 +109,14 @@ def _parted(
     if untried:
         running = session.execute(_RUNNING, (untried, log_id, transaction.now_s))
         taken.update(found for (found,) in running)
+    closed_through = transaction.closed_through(log_id)
     plain: list[EntryJob] = []
     others: list[EntryJob] = []
     for job in jobs:
         draft = job.draft
         keys = {draft.request_id, None if draft.external_id is None else (draft.source, draft.external_id)} - {None}
-        (others if keys & taken else plain).append(job)
+        refused = bool(keys & taken) or draft.occurred_at[:7] <= closed_through
+        (others if refused else plain).append(job)
         taken |= keys
     return plain, others
 

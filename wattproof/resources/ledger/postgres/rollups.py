@@ -14,11 +14,12 @@ __all__ = ["PostgresRollups"]
 _WIDTHS = ", ".join(f"('{level}', {width})" for level, width in LEVELS.items())
 _LEVELS = f"(VALUES {_WIDTHS}) AS l (level, width)"
 _NEW = "entry WHERE log_id = ? AND seq >= ?"
+_HOURS_FROM = "SELECT value FROM meta WHERE log_id = ? AND name = 'hours_from'"
 _ADD_BUCKETS = upsert_sums(
     "rollup",
     "log_id, level, bucket, dim",
     ("log_id", "level", "substr(occurred_at, 1, width)", "dim"),
-    f"{_LEVELS} CROSS JOIN {_NEW} AND (level <> 'hour' OR occurred_at >= ?)",
+    f"{_LEVELS} CROSS JOIN {_NEW} AND (level <> 'hour' OR occurred_at >= COALESCE(({_HOURS_FROM}), ''))",
 )
 _ADD_OPERATIONS = upsert_sums(
     "operation_rollup",
@@ -34,7 +35,6 @@ _ADD_TAGS = upsert_sums(
 )
 _ROLLED = "SELECT DISTINCT tag FROM tag_rollup WHERE log_id = ? AND tag = ANY(?)"
 _COUNT_TAGS = "SELECT COUNT(DISTINCT tag) FROM tag_rollup WHERE log_id = ?"
-_HOURS_FROM = "SELECT value FROM meta WHERE log_id = ? AND name = 'hours_from'"
 _SET_HOURS_FROM = (
     "INSERT INTO meta (log_id, name, value) VALUES (?, 'hours_from', ?) "
     "ON CONFLICT (log_id, name) DO UPDATE SET value = excluded.value"
@@ -46,17 +46,19 @@ class PostgresRollups:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._pruned: dict[str, tuple[str, str]] = {}
+        self._pruned_on: dict[str, str] = {}
 
     def forget(self) -> None:
         """Drop what is remembered; called after a rollback."""
-        self._pruned.clear()
+        self._pruned_on.clear()
 
     def add(
         self, log_id: str, first_seq: int, now: str, tagged: Sequence[tuple[int, str]], *, in_operations: bool
     ) -> None:
         """Add the entries of `log_id` from `first_seq` on, at `now`; `tagged` lists their tags as (seq, tag)."""
-        self._session.execute(_ADD_BUCKETS, (log_id, first_seq, self._hours_from(log_id, now)))
+        if self._pruned_on.get(log_id) != now[:10]:
+            self._prune(log_id, now)
+        self._session.execute(_ADD_BUCKETS, (log_id, first_seq, log_id))
         if in_operations:
             self._session.execute(_ADD_OPERATIONS, (log_id, first_seq))
         rolled = self._rolled(log_id, (tag for _, tag in tagged))
@@ -76,18 +78,12 @@ class PostgresRollups:
             known.update(fresh[: max(0, room)])
         return [tag for tag in tags if tag in known]
 
-    def _hours_from(self, log_id: str, now: str) -> str:
-        """The first hour that has hourly rollups in this log; once a day the older ones are dropped."""
-        pruned_on, first = self._pruned.get(log_id, ("", ""))
-        if pruned_on == now[:10]:
-            return first
+    def _prune(self, log_id: str, now: str) -> None:
+        """Drop the hourly sums of days long past; once a day."""
         row = self._session.execute(_HOURS_FROM, (log_id,)).fetchone()
-        first = "" if row is None else row[0]
         cutoff = bucket("day", check_instant("now", now) - rollups.HOURS_KEPT) + "T00"
-        if cutoff > first:
+        if cutoff > ("" if row is None else row[0]):
             old = "DELETE FROM rollup WHERE log_id = ? AND level = 'hour' AND bucket < ?"
             self._session.execute(old, (log_id, cutoff))
             self._session.execute(_SET_HOURS_FROM, (log_id, cutoff))
-            first = cutoff
-        self._pruned[log_id] = now[:10], first
-        return first
+        self._pruned_on[log_id] = now[:10]
