@@ -49,9 +49,7 @@ class RunArgs(Arguments):
     request_id: Annotated[
         str | None, Field(min_length=1, max_length=200, description="Yours; a repeat spends nothing")
     ] = None
-    operation_id: Annotated[str | None, Field(min_length=1, max_length=200, description="Its workflow")] = (
-        None
-    )
+    operation_id: Annotated[str | None, Field(min_length=1, max_length=200, description="Its workflow")] = None
     tags: Annotated[_Names | None, Field(description="For summaries")] = None
     dry_run: Annotated[bool | None, Field(description="Only show the choice")] = None
     temperature: Annotated[float | None, Field(ge=0, le=2, description="Passed on")] = None
