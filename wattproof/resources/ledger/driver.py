@@ -51,10 +51,11 @@ def sqlite_note(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str |
     )
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     """A read-write connection to an existing file, with full durability. The caller holds the ledger's lock.
 
-    The file is not touched: the journal mode is set by `schema.prepare`, once the file is known to be ours.
+    A program that does not know the lock is waited for `busy_timeout_ms` at most. The file is not touched: the journal
+    mode is set by `schema.prepare`, once the file is known to be ours.
     """
     return _connect(
         path,
@@ -65,6 +66,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         "secure_delete=ON",  # what was erased is overwritten, not only unlinked
         "fullfsync=ON",  # macOS: without it fsync stops at the drive's cache
         "checkpoint_fullfsync=ON",
+        busy_timeout_ms=busy_timeout_ms,
     )
 
 
@@ -73,11 +75,11 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return _connect(path, "ro")
 
 
-def _connect(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, *pragmas: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT_MS / 1000,
+        timeout=busy_timeout_ms / 1000,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=_STATEMENTS,
@@ -118,7 +120,7 @@ def unusable(path: Path, error: sqlite3.Error | OSError) -> LedgerUnusable:
 
 _FULL = "The disk is full; free some space."
 _FULL_CODES = frozenset(getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name))
-_NOT_WRITABLE = "Make the folder writable for this user, or set WATTPROOF_HOME to one that is."
+_NOT_WRITABLE = "Make it and its folder writable for this user, or set WATTPROOF_HOME to another folder."
 _DAMAGED = "Restore it from a backup, or move it away: a new, empty ledger is then created."
 _LOOK = "Run `wattproof ledger fsck` to see what is wrong."
 _REMEDIES = {

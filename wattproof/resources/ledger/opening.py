@@ -12,6 +12,7 @@ from wattproof.resources.ledger.driver import open_writer, sqlite3, sqlite_error
 from wattproof.resources.ledger.keyring import Keyring
 from wattproof.resources.ledger.ledger import Ledger
 from wattproof.resources.ledger.lock import FileLock
+from wattproof.resources.ledger.new_file import sync_folder
 from wattproof.resources.ledger.queries import logs
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.schema import prepare
@@ -52,7 +53,7 @@ def open_ledger(
     lock = FileLock(home / "ledger.lock", clock=clock, timeout_s=lock_timeout_s)
     try:
         with lock.held():
-            connection = _open_database(path, now=rfc3339(clock()), simulation=simulation)
+            connection = _open_database(path, rfc3339(clock()), round(lock_timeout_s * 1000), simulation=simulation)
             try:
                 _make_folder(home / "keys")
                 if simulation and issuer is not None and not log_keys:
@@ -88,29 +89,18 @@ def _make_folder(folder: Path) -> None:
         raise unusable(folder, error) from error
 
 
-def _open_database(path: Path, *, now: str, simulation: bool) -> sqlite3.Connection:
+def _open_database(path: Path, now: str, busy_timeout_ms: int, *, simulation: bool) -> sqlite3.Connection:
     with sqlite_errors(path):
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            _sync_folder(path.parent)
-        connection = open_writer(path)
+            sync_folder(path.parent)
+        connection = open_writer(path, busy_timeout_ms)
         try:
             prepare(connection, path, now=now, simulation=simulation)
         except BaseException:
             connection.close()
             raise
     return connection
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that a file made in `folder` is still there after a power cut."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _open_keys(keyring: Keyring, connection: sqlite3.Connection, now_s: float) -> None:
