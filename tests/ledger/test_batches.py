@@ -50,7 +50,7 @@ def usage(name: str, **changed: Any) -> UsageRecord:
 
 def batch_of(*records: UsageRecord, tags: tuple[str, ...] = ("a",)) -> Batch:
     grouping = Grouping("litellm", log_id="local", deployments=load_catalogue(), zone="FR", now_s=NOW_S, tags=tags)
-    (batch,) = batches_of([grouping.entry(record) for record in records], grouping, os.urandom)
+    (batch,) = batches_of(grouping.entries(records), grouping, os.urandom)
     return batch
 
 

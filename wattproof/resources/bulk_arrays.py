@@ -17,7 +17,7 @@ from wattproof.methodology.methods.param import ParamRates
 from wattproof.methodology.propagate import Z90, LogNormal, Mix
 from wattproof.methodology.quantity import MAX_TOKENS, Usage
 
-__all__ = ["Amounts", "Counts", "evaluate", "index", "parts_of_columns", "parts_of_usages"]
+__all__ = ["Amounts", "Counts", "evaluate", "index", "parts_of_columns", "parts_of_usages", "terms_wh"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.integer[Any]]
@@ -69,7 +69,7 @@ def evaluate(
     for counts in parts:
         rows = slice(start, start + len(counts.input_tokens))
         group = None if groups == 1 else group_of[rows]
-        terms = _terms_wh(rates.accelerator, counts)
+        terms = terms_wh(rates.accelerator, counts)
         matched = _match(rates.mixes[len(terms)], terms)
         for name, (median, low, high) in amounts.items():
             _products(matched, factors[name], group, (median[rows], low[rows], high[rows]))
@@ -158,7 +158,7 @@ def _from_list(name: str, values: Sequence[object]) -> Integers:
     return np.array(values, dtype=np.int64)
 
 
-def _terms_wh(rates: AcceleratorRates, counts: Counts) -> tuple[Floats, ...]:
+def terms_wh(rates: AcceleratorRates, counts: Counts) -> tuple[Floats, ...]:
     """What `AcceleratorRates.terms_wh` gives for each request [Wh]; terms that are 0 in every request are left out."""
     tokens, cached, output = counts
     terms = [rates.decode * output, rates.prefill * (tokens - cached)]

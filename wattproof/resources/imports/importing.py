@@ -19,11 +19,10 @@ from wattproof.methodology.propagate import total
 from wattproof.methodology.quantity import Quantity
 from wattproof.resources.imports.files import Files, open_files
 from wattproof.resources.imports.formats import Format
-from wattproof.resources.imports.grouping import Grouping, Key
+from wattproof.resources.imports.grouping import Grouping, Key, Members
 from wattproof.resources.imports.records import Notes, UsageRecord
 from wattproof.resources.imports.stating import batches_of
 from wattproof.resources.imports.totals import Totals
-from wattproof.resources.ledger.batches import Record
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger import Ledger
@@ -165,22 +164,19 @@ def _wanted(records: Iterator[UsageRecord], request: ImportRequest, notes: Notes
             yield record
 
 
-def _next(
-    records: Iterator[UsageRecord], grouping: Grouping, report: ImportReport, request: ImportRequest
-) -> list[tuple[Key, Record]]:
+def _next(records: Iterator[UsageRecord], grouping: Grouping, report: ImportReport, request: ImportRequest) -> Members:
     """The next entries to append."""
-    chunk: list[tuple[Key, Record]] = []
-    for usage in islice(records, _CHUNK):
-        taken = usage if request.project is None else usage._replace(project=request.project)
-        key, record = grouping.entry(taken)
-        chunk.append((key, record))
-        _add(report, usage, key, request.totals)
-    grouping.add_up(chunk)
-    return chunk
+    usages = list(islice(records, _CHUNK))
+    if request.project is not None:
+        usages = [usage._replace(project=request.project) for usage in usages]
+    members = grouping.entries(usages)
+    if usages:
+        _add(report, usages, members, request.totals)
+    return members
 
 
 async def _append(
-    ledger: Ledger, chunk: list[tuple[Key, Record]], grouping: Grouping, report: ImportReport, request: ImportRequest
+    ledger: Ledger, chunk: Members, grouping: Grouping, report: ImportReport, request: ImportRequest
 ) -> None:
     made: list[Batch] = await asyncio.to_thread(batches_of, chunk, grouping, request.random_bytes)
     for batch in made:
@@ -191,29 +187,28 @@ async def _append(
             report.batches.append(appended.receipt_id)
 
 
-def _add(report: ImportReport, usage: UsageRecord, key: Key, totals: Totals | None) -> None:
-    report.records += 1
-    report.requests += usage.requests or 0
-    report.input_tokens += usage.input_tokens
-    report.cached_input_tokens += usage.cached_input_tokens
-    report.output_tokens += usage.output_tokens
-    if key.bucket:
-        report.buckets += 1
-        report.uncounted += usage.requests is None
-    if report.first_at is None or usage.occurred_at < report.first_at:
-        report.first_at = usage.occurred_at
-    if report.last_at is None or usage.occurred_at > report.last_at:
-        report.last_at = usage.occurred_at
-    if totals is None or totals.covers(usage):
-        report.covered_tokens += usage.input_tokens + usage.output_tokens
-    model = report.models.get(usage.model)
-    if model is None:
-        model = report.models[usage.model] = ModelTotals()
-    model.records += 1
-    model.requests += usage.requests or 0
-    model.tokens += usage.input_tokens + usage.output_tokens
-    if key not in model.keys:
-        model.keys.append(key)
+def _add(report: ImportReport, usages: Sequence[UsageRecord], members: Members, totals: Totals | None) -> None:
+    report.records += len(usages)
+    report.input_tokens += sum([usage.input_tokens for usage in usages])
+    report.cached_input_tokens += sum([usage.cached_input_tokens for usage in usages])
+    report.output_tokens += sum([usage.output_tokens for usage in usages])
+    times = [usage.occurred_at for usage in usages]
+    report.first_at = min(times) if report.first_at is None else min(report.first_at, *times)
+    report.last_at = max(times) if report.last_at is None else max(report.last_at, *times)
+    covered = usages if totals is None else [usage for usage in usages if totals.covers(usage)]
+    report.covered_tokens += sum([usage.total_tokens for usage in covered])
+    for key, records in members.items():
+        requests = sum([record.requests or 0 for record in records])
+        report.requests += requests
+        if key.bucket:
+            report.buckets += len(records)
+            report.uncounted += len(records) if key.uncounted else 0
+        model = report.models.setdefault(key.model, ModelTotals())
+        model.records += len(records)
+        model.requests += requests
+        model.tokens += sum([record.usage[0] + record.usage[2] for record in records])
+        if key not in model.keys:
+            model.keys.append(key)
 
 
 def _require_recognised(request: ImportRequest, notes: Notes, report: ImportReport) -> None:

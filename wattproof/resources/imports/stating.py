@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from wattproof.methodology.quantity import Usage
-from wattproof.resources.imports.grouping import Grouping, Key
-from wattproof.resources.ledger.batches import NONCE_BYTES, Batch, Group, Record
+from wattproof.resources.imports.grouping import Grouping, Key, Members
+from wattproof.resources.ledger.batches import NONCE_BYTES, Batch, Group
 from wattproof.resources.ledger.records import EntryDraft
 from wattproof.resources.receipts import canonical
 from wattproof.resources.receipts.batch import factored, grid_at
@@ -22,13 +22,8 @@ _MAX_GROUPS = 64
 _STATED_PER_RECORD = "stated for each record"
 
 
-def batches_of(
-    chunk: Sequence[tuple[Key, Record]], grouping: Grouping, random_bytes: Callable[[int], bytes]
-) -> list[Batch]:
+def batches_of(members: Members, grouping: Grouping, random_bytes: Callable[[int], bytes]) -> list[Batch]:
     """Batches of the entries, as few as their receipts can state the groups of. `random_bytes` gives the nonces."""
-    members: dict[Key, list[Record]] = {}
-    for key, record in chunk:
-        members.setdefault(key, []).append(record)
     asked = tuple(members)
     parts = grouping.parts.get(asked)
     if parts is None:
@@ -59,7 +54,7 @@ def _fits(groups: Sequence[Group]) -> bool:
 
 def _batch(
     keys: Sequence[Key],
-    members: Mapping[Key, Sequence[Record]],
+    members: Members,
     grouping: Grouping,
     random_bytes: Callable[[int], bytes],
 ) -> Batch:
