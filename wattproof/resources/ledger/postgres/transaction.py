@@ -20,17 +20,18 @@ from wattproof.resources.ledger.postgres.rollups import PostgresRollups
 from wattproof.resources.ledger.records import EntryDraft
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS
 from wattproof.resources.ledger.tiling import add_tiles
-from wattproof.resources.ledger.times import rfc3339
+from wattproof.resources.ledger.times import check_instant, rfc3339
 from wattproof.resources.receipts import Frontier
 
-__all__ = ["HeadMoved", "Kept", "PostgresTransaction", "content_id"]
+__all__ = ["ClockBehind", "HeadMoved", "Kept", "PostgresTransaction", "content_id"]
 
-_HEAD = "SELECT frontier FROM head WHERE log_id = ?"
+_HEAD = "SELECT frontier, updated_at FROM head WHERE log_id = ?"
 _ALL_HEADS = "SELECT log_id FROM head ORDER BY log_id"
 _BEGIN_LOG = "INSERT INTO log (log_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _BEGIN_HEAD = "INSERT INTO head (log_id, size, frontier, updated_at) VALUES (?, 0, ?, ?) ON CONFLICT DO NOTHING"
 _SWAP = "UPDATE head SET size = ?, frontier = ?, updated_at = ? WHERE log_id = ? AND size = ?"
 _LOGS_REMEMBERED = 1024
+_SKEW_S = 2.0
 
 
 class HeadMoved(Exception):
@@ -41,6 +42,14 @@ def content_id(*values: Any) -> int:
     """The id of a signature or dimension: 63 bits of the SHA-256 of what it says, the same for whoever adds it."""
     text = json.dumps(values, separators=(",", ":")).encode()
     return int.from_bytes(sha256(text).digest()[:8], "big") >> 1
+
+
+class ClockBehind(Exception):
+    """The log was written at `now_s` (Unix seconds), a moment later than this process believes it to be."""
+
+    def __init__(self, now_s: float) -> None:
+        super().__init__(rfc3339(now_s))
+        self.now_s = now_s
 
 
 class Kept:
@@ -78,10 +87,21 @@ class PostgresTransaction(Transaction):
         return known
 
     def queue_for(self, log_id: str) -> None:
-        """Lock the log's head before anything is read; a log that nobody began has none."""
+        """Lock the log's head before anything is read; a log that nobody began has none.
+
+        Raises:
+            ClockBehind: another process wrote meanwhile, and its clock is a little ahead.
+        """
         row = self.session.execute(_HEAD + self._locking, (log_id,)).fetchone()
-        if row is not None:
-            self._logs[log_id] = Log(Frontier.from_bytes(row[0]))
+        if row is None:
+            return
+        frontier, updated_at = row
+        if updated_at > self.now:
+            then_s = check_instant("updated_at", updated_at).timestamp()
+            # A clock that is far behind went back; that stays visible in the log.
+            if then_s <= self.now_s + _SKEW_S:
+                raise ClockBehind(then_s)
+        self._logs[log_id] = Log(Frontier.from_bytes(frontier))
 
     def queue_for_all(self) -> None:
         """Lock every head, in the one order that all processes take."""
