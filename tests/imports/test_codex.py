@@ -18,12 +18,12 @@ def event(kind: str, payload: dict[str, Any], at: str = "2026-11-20T05:26:21.908
 
 
 def meta(session: str = PARENT, **changed: Any) -> str:
-    fields = {"id": session, "cwd": "/work/engine", "originator": "codex_cli", "model_provider": "openai", **changed}
+    fields = {"id": session, "cwd": "/home/ada/engine", "originator": "codex_cli", "model_provider": "openai", **changed}
     return event("session_meta", fields)
 
 
 def turn(model: str = "gpt-5.2-codex") -> str:
-    return event("turn_context", {"cwd": "/work/engine", "model": model, "summary": "auto"})
+    return event("turn_context", {"cwd": "/home/ada/engine", "model": model, "summary": "auto"})
 
 
 def usage(tokens: tuple[int, int, int, int]) -> dict[str, int]:

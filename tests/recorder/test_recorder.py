@@ -192,3 +192,25 @@ assert not [name for name in sys.modules if name.partition(".")[0] in {"mcp", "t
     command = [sys.executable, "-m", "wattproof", "summary", "--operation-id", "op_cli"]
     told = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
     assert "1 request" in told
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "told"),
+    [
+        ("otel", "opentelemetry.sdk.trace", "pip install 'wattproof[telemetry]'"),
+        ("langchain", "langchain_core.callbacks", "pip install langchain-core"),
+    ],
+)
+def test_a_hook_without_its_library_says_what_to_install(module: str, missing: str, told: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import wattproof.recorder.{module}"
+    environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Unavailable: " in done.stderr
+    assert told in done.stderr
+
+
+def test_litellm_s_hook_needs_no_library() -> None:
+    code = "import sys; sys.modules['litellm'] = None; from wattproof.recorder.litellm import WattproofLogger"
+    environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
