@@ -113,7 +113,7 @@ def open_home(server: Server, home: Path, clock: Any) -> Callable[..., PostgresL
     def opened(**options: Any) -> PostgresLedger:
         place: Path = options.pop("home", home)
         schema = schema_of(place) + ("_simulated" if options.get("simulation") else "")
-        if schema not in emptied:
+        if not options.pop("keep", False) and schema not in emptied:
             server.emptied(schema, simulation=bool(options.get("simulation")))
             emptied.add(schema)
         given: dict[str, Any] = {"issuer": ISSUER, "log_keys": (LOG_KEY,), **options}

@@ -122,7 +122,6 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def child(server: Server, home: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts processes that append to the ledger of `home`; whatever still runs at the end is killed."""
     running: list[subprocess.Popen[str]] = []
-    paths = os.pathsep.join(map(str, (HERE.parent / "ledger", HERE.parent.parent)))
 
     def start(name: str, count: int) -> subprocess.Popen[str]:
         arguments = (server.user, f"ledger_{home.name}", tmp_path / f"home-{name}", name, count)
@@ -270,12 +269,9 @@ async def test_a_month_that_another_process_closed_takes_no_batch(
     async with open_home() as one, open_home() as other:
         await drafts.settle(one, "r1", occurred_at="2026-10-05T00:00:00Z")
         await other.periods.close("local", "2026-10")
-        outcomes: list[Any] = await asyncio.gather(
-            drafts.settle(one, "late", kind="recorded", occurred_at="2026-10-06T00:00:00Z"),
-            drafts.settle(one, "now"),
-            return_exceptions=True,
-        )
-    assert [type(outcome).__name__ for outcome in outcomes] == ["PeriodClosed", "Settled"]
+        late = drafts.settle(one, "late", kind="recorded", occurred_at="2026-10-06T00:00:00Z")
+        answers: list[Any] = await asyncio.gather(*(late, drafts.settle(one, "now")), return_exceptions=True)
+        assert [type(outcome).__name__ for outcome in answers] == ["PeriodClosed", "Settled"]
 
 
 async def test_a_clock_that_is_a_moment_behind_does_not_put_the_log_back(

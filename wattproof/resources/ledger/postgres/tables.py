@@ -156,7 +156,7 @@ def grant_statements(schema: str, role: str) -> Iterator[str]:
     """What lets `role` use a ledger that another role owns. Names are quoted by the caller."""
     yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
-    yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+    yield f"GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
 
 
 def citus_statements(schema: str) -> Iterator[str]:
