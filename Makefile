@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test bench docs mutation lock contracts clean help
+.PHONY: demo test bench soak docs mutation lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
 	@echo "make test       lint, types, layers, tests"
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
+	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
 	@echo "make docs       write the computed pages of docs again"
 	@echo "make contracts  write the committed tool schemas, README tables and verify.html again"
@@ -25,6 +26,9 @@ test: $(VENV)/.dev $(VENV)/.embedded
 
 bench: $(VENV)/.dev $(VENV)/.embedded
 	@$(BIN)/python -m benchmarks --write docs/reports/bench.json
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.soak --rounds 500 --write docs/reports/soak.json
 
 mutation: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.mutation --jobs 2 --write docs/reports/mutation.json

@@ -97,7 +97,8 @@ _AS_NOBODY = """
 import asyncio, os, sys, time
 from pathlib import Path
 import wattproof.resources.ledger.opening, wattproof.resources.ledger.driver, nacl.signing, sqlite_utils
-import concurrent.futures.thread, encodings.ascii, wattproof.resources.ledger.rotation, wattproof.resources.ledger.keyring
+import concurrent.futures.thread, encodings.ascii
+import wattproof.resources.ledger.rotation, wattproof.resources.ledger.keyring
 from wattproof.methodology.errors import LedgerUnusable
 from wattproof.resources.ledger import AttemptDraft, open_ledger
 

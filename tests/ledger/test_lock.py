@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,3 +162,61 @@ def test_the_locks_of_this_system_exclude_another_open_file(tmp_path: Path) -> N
         pass
     one.close()
     other.close()
+
+
+class Kernel:
+    """Locks of one open file. Another process holds them until `freed`; who queues gets them when `woken`."""
+
+    def __init__(self) -> None:
+        self.freed, self.woken = threading.Event(), threading.Event()
+        self.inside, self.let_go = threading.Event(), threading.Event()
+        self.stolen = False
+
+    def acquire(self, descriptor: int) -> None:
+        if not self.freed.is_set():
+            raise BlockingIOError
+
+    def wait(self, descriptor: int) -> None:
+        self.woken.wait()
+
+    def release(self, descriptor: int) -> None:
+        self.stolen = self.stolen or (self.inside.is_set() and threading.current_thread().name != "holder")
+        self.let_go.set()
+
+
+def test_a_wait_that_was_given_up_does_not_let_go_of_the_lock_of_the_next(tmp_path: Path) -> None:
+    kernel = Kernel()
+    lock = FileLock(tmp_path / "lock", clock=lambda: 0.0, timeout_s=0.02, locks=kernel)
+    with pytest.raises(LedgerLocked), lock.held():
+        pytest.fail("another process holds it")
+    kernel.freed.set()
+    leave = threading.Event()
+
+    def hold() -> None:
+        with suppress(LedgerLocked), lock.held():
+            kernel.inside.set()
+            leave.wait(5)
+            kernel.inside.clear()
+
+    holder = threading.Thread(target=hold, name="holder")
+    holder.start()
+    kernel.inside.wait(0.2)  # who overtakes the wait is inside now; who joins it is not
+    kernel.woken.set()
+    kernel.let_go.wait(0.2)
+    leave.set()
+    holder.join()
+    lock.close()
+    assert not kernel.stolen
+
+
+def test_waiting_takes_its_turn_behind_those_who_asked_before(child: Child, tmp_path: Path) -> None:
+    holder = child("child_hold.py", tmp_path / "lock")
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    lock = FileLock(tmp_path / "lock", clock=lambda: 0.0, timeout_s=20)
+    ending = threading.Timer(0.05, holder.kill)
+    ending.start()
+    with lock.held():
+        ending.join()
+        assert holder.wait(timeout=20) != 0
+    lock.close()

@@ -1,7 +1,7 @@
 """The ledger's file lock: one process writes, checkpoints or closes at a time.
 
-SQLite's own busy handler sleeps and polls inside the database and starves under load; this lock is asked for without
-blocking until a deadline, and whoever holds it leaves its name in the file.
+SQLite's own busy handler sleeps and polls inside the database and starves under load; this lock has the kernel's queue
+where there is one, and a deadline, and whoever holds it leaves its name in the file.
 
 Tested on Linux. The paths of macOS (the same `flock`) and Windows (`msvcrt.locking`) have not run there yet.
 """
@@ -20,6 +20,7 @@ from typing import Protocol
 
 from wattproof.methodology.errors import LedgerLocked
 from wattproof.resources.ledger.driver import sqlite_errors, unusable
+from wattproof.resources.ledger.lock_queue import LockQueue
 
 __all__ = ["LOCKED_BYTE", "FileLock", "Locks", "Msvcrt", "WindowsLocks", "system_locks"]
 
@@ -44,6 +45,11 @@ class Locks(Protocol):
 
     def release(self, descriptor: int) -> None: ...
 
+    @property
+    def wait(self) -> Callable[[int], None] | None:
+        """Waits in a queue until the lock is held; None where the system has no queue."""
+        ...
+
 
 class Msvcrt(Protocol):
     """What is used of the module `msvcrt`."""
@@ -62,6 +68,8 @@ class WindowsLocks:
 
     The byte is far behind the holder's name: locks are mandatory on Windows, and would hide the name.
     """
+
+    wait = None
 
     def __init__(self, msvcrt: Msvcrt) -> None:
         self._msvcrt = msvcrt
@@ -98,6 +106,10 @@ else:
             """Unlock it."""
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
+        def wait(self, descriptor: int) -> None:
+            """Lock the whole file, after those who asked before."""
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
     def system_locks() -> Locks:
         """The locks of this operating system."""
         return PosixLocks()
@@ -114,6 +126,7 @@ class FileLock:
         self._path = path
         self._clock = clock
         self._timeout_s = timeout_s
+        self._queue: LockQueue | None = None
         with sqlite_errors(path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         self._name = f"process {os.getpid()} on {socket.gethostname()}"
@@ -134,24 +147,45 @@ class FileLock:
 
     def close(self) -> None:
         """Give the file back to the operating system."""
+        if self._queue is not None:
+            self._queue.close()
         os.close(self._descriptor)
 
     def _acquire(self) -> None:
-        deadline = time.monotonic() + self._timeout_s
-        wait_s = _FIRST_WAIT_S
-        while not self._tried():
-            if time.monotonic() >= deadline:
-                raise LedgerLocked(
-                    f"{self._path} is held by {self._holder()}; waited {self._timeout_s:g} s. "
-                    "Wait until it is done, or stop that process."
-                )
-            time.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
+        # A wait that was given up and goes on is joined, not overtaken: it ends by letting the lock go.
+        queued = self._queue is not None and self._queue.is_waiting
+        if not ((not queued and self._tried()) or self._waited()):
+            raise LedgerLocked(
+                f"{self._path} is held by {self._holder()}; waited {self._timeout_s:g} s. "
+                "Wait until it is done, or stop that process."
+            )
         since = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         # The name helps others; being unable to leave it (a full disk) must not leave the lock behind instead.
         with suppress(OSError):
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, f"{self._name} since {since}\n".encode().ljust(_HOLDER_BYTES)[:_HOLDER_BYTES])
+
+    def _waited(self) -> bool:
+        wait = self._locks.wait
+        if wait is None:
+            return self._polled()
+        if self._queue is None:
+            self._queue = LockQueue(self._descriptor, wait, self._locks.release)
+        try:
+            return self._queue.acquire(self._timeout_s)
+        except OSError as error:
+            raise unusable(self._path, error) from error
+
+    def _polled(self) -> bool:
+        """Ask again and again, more and more seldom."""
+        deadline = time.monotonic() + self._timeout_s
+        wait_s = _FIRST_WAIT_S
+        while time.monotonic() < deadline:
+            time.sleep(wait_s)
+            if self._tried():
+                return True
+            wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
+        return False
 
     def _tried(self) -> bool:
         try:
