@@ -112,6 +112,9 @@ def cose_receipt(index: int, size: int, hashes: Sequence[bytes], root: bytes, si
 def verify_cose_receipt(data: bytes, leaf: bytes, public_key: bytes) -> CoseReceipt:
     """Check that the owner of `public_key` (32 bytes) signed a tree that holds the leaf hash `leaf`.
 
+    What is signed is the root. The format leaves the size out of the signature, and a neighbouring size can have the
+    same path: take the size from a checkpoint.
+
     Raises:
         VerificationFailed: check ``format``, ``inclusion`` (a path that fits no tree), or ``signature``, reason
             ``bad_signature``: another key, another leaf, or a changed path.
