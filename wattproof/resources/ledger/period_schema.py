@@ -21,8 +21,8 @@ _TABLES = (
     # A period under another method, beside the entries. `results_sha256` is over the result of each entry, so that
     # computing it again shows whether anything differs.
     """CREATE TABLE restatement (
-  id TEXT PRIMARY KEY,
   log_id TEXT NOT NULL REFERENCES log,
+  id TEXT NOT NULL,
   period TEXT NOT NULL,
   method_id TEXT NOT NULL,
   method_sha256 TEXT NOT NULL,
@@ -33,7 +33,8 @@ _TABLES = (
   root BLOB NOT NULL CHECK (length(root) = 32),
   created_at TEXT NOT NULL,
   results_sha256 TEXT NOT NULL,
-  json TEXT NOT NULL
+  json TEXT NOT NULL,
+  PRIMARY KEY (log_id, id)
 ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX restatement_period ON restatement (log_id, period, created_at)",
     # Adjustments are few, and looked for by when they were made and by what they adjust.

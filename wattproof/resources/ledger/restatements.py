@@ -22,7 +22,7 @@ _COLUMNS = (
     "created_at"
 )
 _ADD = f"INSERT INTO restatement ({_COLUMNS}) VALUES ({', '.join('?' * 13)}) ON CONFLICT DO NOTHING"  # noqa: S608
-_FIND = f"SELECT {_COLUMNS} FROM restatement WHERE id = ?"  # noqa: S608
+_FIND = f"SELECT {_COLUMNS} FROM restatement WHERE log_id = ? AND id = ?"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def keep(transaction: Transaction, draft: RestatementDraft) -> Restatement:
     )
     transaction.log(draft.log_id)
     transaction.connection.execute(_ADD, values)
-    return _of(transaction.connection.execute(_FIND, (draft.id,)).fetchone())
+    return _of(transaction.connection.execute(_FIND, (draft.log_id, draft.id)).fetchone())
 
 
 def listed(connection: sqlite3.Connection, log_id: str, period: str | None) -> tuple[Restatement, ...]:
