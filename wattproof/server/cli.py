@@ -20,6 +20,7 @@ from wattproof.server import (
     cli_live,
     cli_operation,
     cli_replay,
+    cli_restate,
     cli_run,
     cli_serve,
     cli_simulate,
@@ -81,6 +82,7 @@ _GROUPS = {
             ("corrections", cli_corrections.corrections),
             *cli_ledger.COMMANDS,
             *cli_store.COMMANDS,
+            *cli_restate.COMMANDS,
         ),
     ),
     "operation": _Group(
