@@ -118,10 +118,10 @@ except LedgerUnusable as error:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs file modes")
 async def test_a_database_that_may_not_be_written_is_named_and_left_alone(
-    open_home: Callable[..., Ledger], drafts: Drafts
+    open_home: Callable[..., Ledger], drafts: Drafts, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     # Root may write everywhere, so another user opens it; every folder above must let that user pass.
-    home = Path(f"/tmp/wattproof-readonly-file-{os.getpid()}")
+    home = Path(f"/tmp/wattproof-readonly-file-{tmp_path_factory.getbasetemp().name}-{os.getpid()}")
     try:
         async with open_home(home=home) as ledger:
             await drafts.settle(ledger)
