@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 import pytest
@@ -270,7 +270,7 @@ async def test_a_month_that_another_process_closed_takes_no_batch(
         await drafts.settle(one, "r1", occurred_at="2026-10-05T00:00:00Z")
         await other.periods.close("local", "2026-10")
         late = drafts.settle(one, "late", kind="recorded", occurred_at="2026-10-06T00:00:00Z")
-        answers: list[Any] = await asyncio.gather(*(late, drafts.settle(one, "now")), return_exceptions=True)
+        answers = cast("list[Any]", await asyncio.gather(late, drafts.settle(one, "now"), return_exceptions=True))
         assert [type(outcome).__name__ for outcome in answers] == ["PeriodClosed", "Settled"]
 
 
