@@ -84,6 +84,16 @@ async def test_records_follow_the_receipt_that_they_share(ledger: Ledger, batch:
     assert (await ledger.fsck()).findings == ()
 
 
+@pytest.mark.parametrize("text", ["a?", "?, ?)", ":size", "50%", "%s %(a)s", "it's", "a\\'b", 'say "x"', "é ☂"])
+async def test_what_records_share_is_kept_as_it_is(ledger: Ledger, text: str) -> None:
+    await ledger.append_batch(batch_of(usage(text, model=f"unknown {text}"), usage(f"{text}2"), tags=(text,)))
+    entries = [await ledger.get("local", seq=seq) for seq in (1, 2)]
+    assert {entry.draft.external_id for entry in entries if entry is not None} == {text, f"{text}2"}
+    assert {entry.draft.model for entry in entries if entry is not None} == {f"unknown {text}", "gpt-5-mini"}
+    assert all(entry is not None and entry.draft.tags == (text,) for entry in entries)
+    assert (await ledger.fsck()).findings == ()
+
+
 async def test_the_receipt_of_a_batch_counts_in_no_total(ledger: Ledger, batch: Batch) -> None:
     await ledger.append_batch(batch)
     total = (await ledger.summary(SummaryQuery("local", group_by="provider"))).total
