@@ -49,14 +49,13 @@ def migrate(
     if print_schema:
         print_text(_schema(grant_to, citus=citus))
         return
-    from wattproof.server.open import ledger_exists
     from wattproof.server.settings import load_settings
 
     settings = load_settings(os.environ)
     dsn = to or settings.environ.get("WATTPROOF_LEDGER", "")
     if not dsn.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("--to", "names no PostgreSQL database", "give postgresql://USER@HOST/DATABASE")
-    if not ledger_exists(settings):
+    if not (settings.home / "ledger.sqlite3").exists():
         raise Unavailable(
             f"There is no ledger in {settings.home} that could be copied. Set WATTPROOF_HOME to its home."
         )

@@ -84,6 +84,7 @@ async def open_deps(
             runs=_once(lambda: _open_runs(settings, stack, deps)),
             grid=_once(lambda: _open_grid(settings, stack)) if settings.live_grid and not settings.offline else None,
             rates=lambda: _rates(settings),
+            shared_ledger=settings.ledger_dsn is not None,
             default_zone=settings.zone,
             max_cost_usd=settings.max_cost_usd,
             offline=settings.offline,
@@ -93,8 +94,8 @@ async def open_deps(
 
 
 def ledger_exists(settings: Settings) -> bool:
-    """Whether this home holds a ledger already."""
-    return (settings.home / "ledger.sqlite3").exists()
+    """Whether there is a ledger already: one in PostgreSQL always counts as there."""
+    return settings.ledger_dsn is not None or (settings.home / "ledger.sqlite3").exists()
 
 
 def jwks_path(settings: Settings) -> Path:
@@ -137,7 +138,7 @@ async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
 
     key, log_key = (settings.environ.get(f"WATTPROOF_{role}_KEY") for role in ("ISSUER", "LOG"))
     opening = partial(
-        open_ledger,
+        open_ledger if settings.ledger_dsn is None else _postgres_opener(settings.ledger_dsn),
         settings.home,
         clock=time.time,
         random_bytes=secrets.token_bytes,
@@ -148,6 +149,17 @@ async def _open_ledger(settings: Settings, stack: AsyncExitStack) -> Ledger:
     ledger = await anyio.to_thread.run_sync(opening)
     stack.push_async_callback(ledger.aclose)
     return ledger
+
+
+def _postgres_opener(dsn: str) -> Callable[..., Ledger]:
+    """What opens the ledger in the database.
+
+    Raises:
+        Unavailable: the extra `postgres` is not installed.
+    """
+    from wattproof.resources.ledger.postgres import open_postgres_ledger
+
+    return partial(open_postgres_ledger, dsn)
 
 
 def origin_of(settings: Settings) -> Callable[[str], str]:

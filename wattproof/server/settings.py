@@ -41,6 +41,7 @@ _ENVIRONMENT_ONLY = (
     "WATTPROOF_HTTP_TOKEN",
     "WATTPROOF_ISSUER_KEY",
     "WATTPROOF_ISSUER_KEY_NEXT",
+    "WATTPROOF_LEDGER",
     "WATTPROOF_LOG_KEY",
     "WATTPROOF_LOG_KEY_NEXT",
 )
@@ -65,6 +66,11 @@ class Settings:
     profiles: tuple[str, ...] = ()
     log_origin: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @property
+    def ledger_dsn(self) -> str | None:
+        """The PostgreSQL database of the ledger (WATTPROOF_LEDGER), with its password; None: a file in the home."""
+        return self.environ.get("WATTPROOF_LEDGER") or None
 
     @property
     def http_token(self) -> str | None:
@@ -92,6 +98,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     offline = _pick(environ, config, home, "offline", _flag) or False
     max_cost_usd = _pick(environ, config, home, "max_cost_usd", _amount)
     live_grid = _pick(environ, config, home, "grid", _grid)
+    dsn = environ.get("WATTPROOF_LEDGER", "").strip()
+    if dsn and not dsn.startswith(("postgresql://", "postgres://")):
+        raise InvalidInput("WATTPROOF_LEDGER", "names no PostgreSQL database", "give postgresql://USER@HOST/DATABASE")
     effective = {"WATTPROOF_ZONE": zone or "", "WATTPROOF_OFFLINE": "1" if offline else ""}
     return Settings(
         home=home,

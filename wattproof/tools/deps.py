@@ -29,6 +29,7 @@ class Deps:
     the desk that gives newest grid readings; None: the annual edition only. `rates` gives exchange rates; None: the
     bundled ones.
 
+    `shared_ledger` says that the ledger is a database that others use too, so it is there before the first run.
     `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
     `max_cost_usd` caps one run; a caller can lower it and no argument raises it. `allow_keyed_runs` is
     false where the server cannot know its caller; then only deployments that need no key may run. `random_bytes` gives
@@ -44,6 +45,7 @@ class Deps:
     runs: Callable[[], Awaitable[RunDeps]]
     grid: Callable[[], Awaitable[Grid]] | None = None
     rates: Callable[[], Mapping[str, ExchangeRate]] | None = None
+    shared_ledger: bool = False
     default_zone: str | None = None
     max_cost_usd: float | None = 0.10
     offline: bool = False

@@ -252,4 +252,4 @@ async def _stored(receipt_id: str, deps: Deps) -> str | None:
 
 def has_ledger(deps: Deps) -> bool:
     """Whether a ledger exists: looking at a stranger's receipt must not create one."""
-    return (deps.home / "ledger.sqlite3").exists()
+    return deps.shared_ledger or (deps.home / "ledger.sqlite3").exists()
