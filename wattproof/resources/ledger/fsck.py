@@ -31,16 +31,22 @@ from wattproof.resources.ledger.queries import logs
 from wattproof.resources.ledger.records import Finding, FsckReport
 from wattproof.resources.receipts import keys_from_jwks
 
-__all__ = ["check"]
+__all__ = ["Part", "check", "check_entries", "check_totals", "report"]
 
 _LONGEST_LIST = 200
 # What reading a value of another type than was stored, or no value, leads to.
 _MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
-class _Found(NamedTuple):
-    findings: list[Finding]
-    notes: list[Finding]
+class Part(NamedTuple):
+    """What one half of the check found: by log (None: the file), and how many entries it read."""
+
+    findings: dict[str | None, list[Finding]]
+    notes: dict[str | None, list[Finding]]
+    entry_count: int
+
+
+Step = Callable[[], Iterator[Finding]]
 
 
 def check(
@@ -55,56 +61,92 @@ def check(
 
     Without `signatures` every hash, root and total is recomputed, and no signature checked.
     """
-    found = _Found([], [])
+    rest = check_totals(connection, now_s, log_id)
+    return report(check_entries(connection, keyring, log_id, signatures=signatures), rest)
+
+
+def check_entries(
+    connection: sqlite3.Connection, keyring: Keyring, log_id: str | None = None, *, signatures: bool = True
+) -> Part:
+    """The half of the check that goes through the entries: receipts, batches, tiles, checkpoints, heads."""
+    part = Part({}, {}, 0)
     keys = keys_from_jwks(keyring.jwks) if signatures else None
-    with _unreadable(found, None):
-        _keep(found.findings, _file(connection))
-    with _unreadable(found, None):
-        _keep(found.findings, _orphans(connection))
-    chosen: tuple[str, ...] = ()
-    with _unreadable(found, None):
-        chosen = logs(connection) if log_id is None else (log_id,)
-    entry_count = 0
-    for each in chosen:
+    count = 0
+    for each in _chosen(connection, log_id, part):
         vkeys = keyring.vkeys(each, revoked=True) if signatures else None
         tree = Tree(connection, each, keyring.origin_of(each), vkeys)
         kept = Kept(connection, each, keys)
         odd: list[Finding] = []
-        with _unreadable(found, each):
+        with _unreadable(part, each):
             tree.load_checkpoints()
             kept.load()
-        steps: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _take(
+            part,
+            each,
             partial(fsck_entries.check, connection, each, tree, kept, keys, odd),
             partial(fsck_batches.check, connection, each, fsck_entries.against_receipt if signatures else None),
             tree.check,
             kept.check,
+        )
+        _note(part, each, partial(iter, odd), kept.notes)
+        count += tree.count
+    return part._replace(entry_count=count)
+
+
+def check_totals(connection: sqlite3.Connection, now_s: float, log_id: str | None = None) -> Part:
+    """The other half: the file itself, and the totals, operations, budgets and tries that follow from the entries."""
+    part = Part({}, {}, 0)
+    _take(part, None, partial(_file, connection), partial(_orphans, connection))
+    for each in _chosen(connection, log_id, part):
+        _take(
+            part,
+            each,
             partial(fsck_totals.check, connection, each),
             partial(fsck_operations.check, connection, each),
-            partial(fsck_periods.check, connection, each),
             partial(fsck_attempts.check, connection, each),
+            partial(fsck_periods.check, connection, each),
         )
-        for step in steps:
-            with _unreadable(found, each):
-                _keep(found.findings, step())
-        noted: tuple[Callable[[], Iterator[Finding]], ...] = (
-            partial(fsck_attempts.unsettled, connection, each, now_s),
-            partial(iter, odd),
-            kept.notes,
-        )
-        for step in noted:
-            with _unreadable(found, each):
-                _keep(found.notes, step())
-        entry_count += tree.count
-    return FsckReport(chosen, entry_count, tuple(found.findings), tuple(found.notes))
+        _note(part, each, partial(fsck_attempts.unsettled, connection, each, now_s))
+    return part
+
+
+def report(entries: Part, totals: Part) -> FsckReport:
+    """Both halves together, the file first and then log by log."""
+    chosen = tuple(each for each in totals.findings if each is not None)
+    order = (None, *chosen)
+    findings = [found for each in order for part in (entries, totals) for found in part.findings.get(each, ())]
+    notes = [found for each in order for part in (totals, entries) for found in part.notes.get(each, ())]
+    return FsckReport(chosen, entries.entry_count, tuple(findings), tuple(notes))
+
+
+def _chosen(connection: sqlite3.Connection, log_id: str | None, part: Part) -> tuple[str, ...]:
+    with _unreadable(part, None):
+        return logs(connection) if log_id is None else (log_id,)
+    return ()
+
+
+def _take(part: Part, log_id: str | None, *steps: Step) -> None:
+    kept = part.findings.setdefault(log_id, [])
+    for step in steps:
+        with _unreadable(part, log_id):
+            _keep(kept, step())
+
+
+def _note(part: Part, log_id: str, *steps: Step) -> None:
+    kept = part.notes.setdefault(log_id, [])
+    for step in steps:
+        with _unreadable(part, log_id):
+            _keep(kept, step())
 
 
 @contextmanager
-def _unreadable(found: _Found, log_id: str | None) -> Generator[None]:
+def _unreadable(part: Part, log_id: str | None) -> Generator[None]:
     """A damaged page or row ends one step, not the report."""
     try:
         yield
     except (sqlite3.DatabaseError, InvalidInput, *_MALFORMED) as error:
-        found.findings.append(Finding(log_id, "database", f"cannot be read further: {error}"))
+        found = Finding(log_id, "database", f"cannot be read further: {error}")
+        part.findings.setdefault(log_id, []).append(found)
 
 
 def _keep(kept: list[Finding], more: Iterator[Finding]) -> None:
@@ -124,10 +166,11 @@ def _file(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 def _orphans(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Rows that only exist together with others."""
-    for table, used in (("factor_signature", "signature_id"), ("dimension", "dim")):
-        sql = f"SELECT id FROM {table} WHERE id NOT IN (SELECT {used} FROM entry) ORDER BY id"  # noqa: S608
-        for (number,) in connection.execute(sql):
-            yield Finding(None, f"{table} {number}", "exists, though no entry has it")
+    used = connection.execute("SELECT DISTINCT signature_id, dim FROM entry").fetchall()
+    for table, ids in (("factor_signature", {row[0] for row in used}), ("dimension", {row[1] for row in used})):
+        for (number,) in connection.execute(f"SELECT id FROM {table} ORDER BY id"):  # noqa: S608
+            if number not in ids:
+                yield Finding(None, f"{table} {number}", "exists, though no entry has it")
     for table in ("rollup", "operation_rollup", "tag_rollup"):
         sql = f"SELECT DISTINCT log_id FROM {table} WHERE log_id NOT IN (SELECT log_id FROM log) ORDER BY 1"  # noqa: S608
         for (log_id,) in connection.execute(sql):
