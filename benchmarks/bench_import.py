@@ -39,7 +39,7 @@ def write_export(path: Path, records: int) -> None:
         for number in range(records):
             minute = number * 115_200 // records
             day, hour = 1 + minute // 1440 % 28, minute // 60 % 24
-            row = {
+            row: dict[str, object] = {
                 "request_id": f"chatcmpl-{number:012d}",
                 "call_type": "acompletion",
                 "api_key": "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",

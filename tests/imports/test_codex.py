@@ -18,7 +18,7 @@ def event(kind: str, payload: dict[str, Any], at: str = "2026-11-20T05:26:21.908
 
 
 def meta(session: str = PARENT, **changed: Any) -> str:
-    fields = {"id": session, "cwd": "/home/ada/engine", "originator": "codex_cli", "model_provider": "openai", **changed}
+    fields = {"id": session, "cwd": "/home/ada/engine", "originator": "codex_cli", "model_provider": "openai"} | changed
     return event("session_meta", fields)
 
 
