@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +145,27 @@ async def test_old_days_are_summed_after_their_hours_were_dropped(ledger: Ledger
     edges = ["2026-11-21T18:30:00Z", "2026-11-22T06:30:00Z", "2026-11-22T18:30:00Z"]
     rows = await ledger.periods.timeline(SummaryQuery("local"), edges)
     assert [row.request_count for row in rows] == [3, 3]
+
+
+async def test_hours_around_the_turn_of_a_month_are_kept_for_every_time_zone(
+    ledger: Ledger, drafts: Drafts, clock: Clock, home: Path
+) -> None:
+    moments = ["2026-10-31T10:20:00Z", "2026-11-01T11:20:00Z", "2026-11-15T11:20:00Z", "2026-11-30T13:20:00Z"]
+    for number, moment in enumerate(moments):
+        await drafts.settle(ledger, f"r{number}", occurred_at=moment, size=number + 1)
+    clock.now_s += 120 * 86_400
+    await drafts.settle(ledger, "now", occurred_at=rfc3339(clock.now_s))
+    await drafts.settle(ledger, "late", occurred_at="2026-11-01T11:40:00Z", size=7)
+    with closing(sqlite3.connect(home / "ledger.sqlite3")) as connection:
+        kept = connection.execute("SELECT DISTINCT bucket FROM rollup WHERE level = 'hour' ORDER BY 1").fetchall()
+    assert [hour for (hour,) in kept] == ["2026-10-31T10", "2026-11-01T11", "2026-11-30T13", rfc3339(clock.now_s)[:13]]
+    for name, count in (("Pacific/Kiritimati", 4), ("UTC", 4), ("Etc/GMT+12", 2)):
+        zone = ZoneInfo(name)
+        since, until = (rfc3339(datetime(2026, month, 1, tzinfo=zone).timestamp()) for month in (11, 12))
+        inside = [moment for moment in (*moments, "2026-11-01T11:40:00Z") if since <= moment < until]
+        found = (await ledger.summary(SummaryQuery("local", since=since, until=until))).total
+        assert found.request_count == len(inside) == count
+    assert (await ledger.fsck()).findings == ()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import Finding
-from wattproof.resources.ledger.rollups import bucket_keys, hours_from
+from wattproof.resources.ledger.rollups import bucket_keys, hour_is_kept, hours_from
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, LEVELS, SUMS, select_sums
 
 __all__ = ["check"]
@@ -31,7 +31,7 @@ def check(connection: sqlite3.Connection, log_id: str) -> Iterator[Finding]:
         yield Finding(log_id, f"entry {seq}", f"the tag {tag!r} is in one of `entry` and `entry_tag` only")
     for level in LEVELS:
         first = hours_from(connection) if level == "hour" else ""
-        source = "entry WHERE log_id = ? AND occurred_at >= ?"
+        source = f"entry WHERE log_id = ? AND {hour_is_kept('occurred_at')}"
         entries = connection.execute(select_sums(bucket_keys(level), source), (log_id, first))
         stored = f"SELECT log_id, level, bucket, dim, {_SUM_NAMES} FROM rollup WHERE log_id = ? AND level = ?"  # noqa: S608
         yield from _compare(connection, "rollup", 4, entries, connection.execute(stored, (log_id, level)))

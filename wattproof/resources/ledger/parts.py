@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import SummaryQuery
-from wattproof.resources.ledger.rollups import hours_from
+from wattproof.resources.ledger.rollups import has_hours, hours_from
 from wattproof.resources.ledger.sums import DIMENSION_COLUMNS, SUMS, select_sums
 from wattproof.resources.ledger.times import Level, bucket, spans
 
@@ -118,8 +118,8 @@ def _of_levels(connection: sqlite3.Connection, log_id: str, periods: Sequence[In
     for k, (since, until) in enumerate(periods):
         for span in spans(since, until):
             level = span.level
-            if level == "hour" and bucket("hour", span.first) < first_hour:
-                level = "entry"  # hourly sums are kept for a while only
+            if level == "hour" and not has_hours(span.first, span.end, first_hour):
+                level = "entry"
             by_level.setdefault(level, []).append((k, bucket(level, span.first), bucket(level, span.end)))
     for level, of_level in by_level.items():
         if level == "entry":

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.sums import LEVELS, ROLLUPS, SUMS, rollup_table, select_sums, upsert_sums
 from wattproof.resources.ledger.times import bucket, check_instant
 
-__all__ = ["HOURS_KEPT", "MAX_ROLLED_TAGS", "Rollups", "bucket_keys", "hours_from", "rebuild"]
+__all__ = [
+    "HOURS_KEPT",
+    "MAX_ROLLED_TAGS",
+    "OLD_HOURS",
+    "Rollups",
+    "bucket_keys",
+    "has_hours",
+    "hour_is_kept",
+    "hours_from",
+    "rebuild",
+]
 
 HOURS_KEPT = timedelta(days=60)
 MAX_ROLLED_TAGS = 1000
+
+# The days on which no month ends or begins in any time zone: their hours are dropped when they are old.
+_MID_MONTH = "BETWEEN '02' AND '27'"
+OLD_HOURS = f"level = 'hour' AND bucket < ? AND substr(bucket, 9, 2) {_MID_MONTH}"
+"""Of the rollup: the hours to drop, by the first one that is kept."""
 
 # The unary + keeps the planner from the indexes on time and operation: the new entries are the end of the primary key.
 _NEW = "entry WHERE log_id = ? AND seq >= ?"
@@ -24,9 +39,24 @@ def bucket_keys(level: str) -> tuple[str, ...]:
 
 
 def hours_from(connection: sqlite3.Connection) -> str:
-    """The first hour that has hourly rollups; hours before it are summed from entries."""
+    """The first hour from which on every hour has sums; before it only those around the turns of months have."""
     row = connection.execute("SELECT value FROM meta WHERE name = 'hours_from'").fetchone()
     return "" if row is None else row[0]
+
+
+def hour_is_kept(column: str, first: str = "?") -> str:
+    """The condition that the hour of a time has sums, where `first` gives `hours_from`."""
+    return f"({column} >= {first} OR substr({column}, 9, 2) NOT {_MID_MONTH})"
+
+
+def has_hours(start: datetime, end: datetime, first_hour: str) -> bool:
+    """Whether every hour of [start, end) has sums: a short span, whose edges are hours."""
+    day = start
+    while day < end:
+        if 2 <= day.day <= 27 and bucket("hour", day) < first_hour:
+            return False
+        day = day.replace(hour=0) + timedelta(days=1)
+    return True
 
 
 def rebuild(connection: sqlite3.Connection) -> None:
@@ -40,7 +70,7 @@ def rebuild(connection: sqlite3.Connection) -> None:
         connection.execute(rollup_table(table))
     for level in LEVELS:
         first = hours_from(connection) if level == "hour" else ""
-        _refill(connection, "rollup", bucket_keys(level), "entry WHERE occurred_at >= ?", first)
+        _refill(connection, "rollup", bucket_keys(level), f"entry WHERE {hour_is_kept('occurred_at')}", first)
     of_operations = "entry WHERE operation_id IS NOT NULL"
     _refill(connection, "operation_rollup", ("log_id", "operation_id", "dim"), of_operations)
     tagged = "entry_tag JOIN entry USING (log_id, seq) WHERE log_id = ? AND tag = ?"
@@ -55,7 +85,7 @@ def _refill(connection: sqlite3.Connection, table: str, keys: Sequence[str], sou
 
 _LEVELS = " UNION ALL ".join(f"SELECT '{level}' AS level, {width} AS width" for level, width in LEVELS.items())
 _BUCKET_KEYS = ("log_id", "level", "substr(occurred_at, 1, width)", "dim")
-_NEW_IN_LEVELS = f"({_LEVELS}) CROSS JOIN {_NEW} AND (level <> 'hour' OR +occurred_at >= ?)"
+_NEW_IN_LEVELS = f"({_LEVELS}) CROSS JOIN {_NEW} AND (level <> 'hour' OR {hour_is_kept('+occurred_at')})"
 _ADD_BUCKETS = upsert_sums("rollup", "log_id, level, bucket, dim", _BUCKET_KEYS, _NEW_IN_LEVELS)
 # One entry meets each bucket once: nothing to group.
 _ADD_TO_BUCKETS = upsert_sums("rollup", "log_id, level, bucket, dim", _BUCKET_KEYS, _NEW_IN_LEVELS, of_one=True)
@@ -109,6 +139,6 @@ class Rollups:
         """Drop the hourly sums of days long past; once a day."""
         cutoff = bucket("day", check_instant("now", now) - HOURS_KEPT) + "T00"
         if cutoff > hours_from(self._connection):
-            self._connection.execute("DELETE FROM rollup WHERE level = 'hour' AND bucket < ?", (cutoff,))
+            self._connection.execute(f"DELETE FROM rollup WHERE {OLD_HOURS}", (cutoff,))  # noqa: S608
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('hours_from', ?)", (cutoff,))
         self._pruned_on, self._hours_from = now[:10], hours_from(self._connection)

@@ -15,11 +15,12 @@ _WIDTHS = ", ".join(f"('{level}', {width})" for level, width in LEVELS.items())
 _LEVELS = f"(VALUES {_WIDTHS}) AS l (level, width)"
 _NEW = "entry WHERE log_id = ? AND seq >= ?"
 _HOURS_FROM = "SELECT value FROM meta WHERE log_id = ? AND name = 'hours_from'"
+_HOUR_IS_KEPT = rollups.hour_is_kept("occurred_at", f"COALESCE(({_HOURS_FROM}), '')")
 _ADD_BUCKETS = upsert_sums(
     "rollup",
     "log_id, level, bucket, dim",
     ("log_id", "level", "substr(occurred_at, 1, width)", "dim"),
-    f"{_LEVELS} CROSS JOIN {_NEW} AND (level <> 'hour' OR occurred_at >= COALESCE(({_HOURS_FROM}), ''))",
+    f"{_LEVELS} CROSS JOIN {_NEW} AND (level <> 'hour' OR {_HOUR_IS_KEPT})",
 )
 _ADD_OPERATIONS = upsert_sums(
     "operation_rollup",
@@ -83,7 +84,6 @@ class PostgresRollups:
         row = self._session.execute(_HOURS_FROM, (log_id,)).fetchone()
         cutoff = bucket("day", check_instant("now", now) - rollups.HOURS_KEPT) + "T00"
         if cutoff > ("" if row is None else row[0]):
-            old = "DELETE FROM rollup WHERE log_id = ? AND level = 'hour' AND bucket < ?"
-            self._session.execute(old, (log_id, cutoff))
+            self._session.execute(f"DELETE FROM rollup WHERE log_id = ? AND {rollups.OLD_HOURS}", (log_id, cutoff))  # noqa: S608
             self._session.execute(_SET_HOURS_FROM, (log_id, cutoff))
         self._pruned_on[log_id] = now[:10]
