@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput, NotDefined, UnknownMethod, UnknownName
 from wattproof.methodology.integers import outputs
 from wattproof.methodology.methods import Activity, Intensity, Method, get_method
@@ -28,6 +27,7 @@ from wattproof.methodology.quantity import Footprint, Operand, Term, Usage, Work
 from wattproof.resources.grid import reading_for
 from wattproof.resources.receipts.batch import SCALED_COUNTS
 from wattproof.resources.receipts.schema import USAGE_COUNTS, instant
+from wattproof.resources.restating.facts import known_of_deployment
 
 __all__ = ["EXPLAINED", "PARTS", "Basis", "GridBasis", "MeanTerm", "Restated", "Unrestatable", "restated_entry"]
 
@@ -44,8 +44,6 @@ MeanTerm = tuple[float, float, Loadings, Loadings]
 _INTENSITY, _SIGMA = "intensity_gco2e_per_kwh", "sigma_ln_intensity"
 # 1 g/kWh is 1e9 ng over 1e12 nWh.
 _NG_PER_NWH = 1e-3
-# Of these methods it is known which operands their deployment gave, and which they assumed.
-_OURS = ("wattproof/param@", "wattproof/cpu-time@")
 
 _Numbers = Mapping[str, float]
 _Pair = tuple[int, int]
@@ -228,33 +226,9 @@ class _Case:
             intensity=Intensity(self.factor.gco2e_per_kwh, self.factor.sigma_ln, self.factor.source),
             latency_s=latency_ms / 1000 if latency_ms and stated["status"] == "completed" else None,
             requested_on=stated["occurred_at"][:10],
-            **self._known_of_deployment(),
+            **known_of_deployment(self.stated["method_id"], self.held),
         )
         return {operand.name: operand.number for operand in self.basis.method.operands(activity)}
-
-    def _known_of_deployment(self) -> dict[str, Any]:
-        """Facts among the operands: those that our methods did not assume themselves."""
-        if not str(self.stated["method_id"]).startswith(_OURS):
-            return {}
-        assumed = read_edition("wattproof/factors.json")["source_id"]
-        known = {name: operand for name, operand in self.held.items() if operand.source_id != assumed}
-        facts: dict[str, Any] = {
-            name: known[name].number
-            for name in ("pue", "wue_onsite_l_per_kwh", "wue_offsite_l_per_kwh")
-            if name in known
-        }
-        for name, source in (("pue", "pue_source"), ("wue_onsite_l_per_kwh", "wue_source")):
-            if name in known:
-                facts[source] = known[name].source_id
-        for operand, field in (("batch", "batch"), ("bytes_per_param", "weight_bytes_per_param")):
-            if operand in known and known[operand].source_id == "caller":
-                facts[field] = known[operand].number
-        market = known.get("market_gco2e_per_kwh")
-        if market is not None:
-            facts |= {"market_gco2e_per_kwh": market.number, "instrument_id": market.source_id}
-        if "cpu_seconds" in known and self._held_numbers.get("cpu_measured") == 1:
-            facts |= {"cpu_seconds": known["cpu_seconds"].number, "cpu_measured": True}
-        return facts
 
     def _terms(self, footprint: Footprint) -> tuple[MeanTerm, ...]:
         """The terms of all requests together; where the method has none, the whole as one term of no width."""
