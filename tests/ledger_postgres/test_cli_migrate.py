@@ -72,7 +72,7 @@ def test_what_cannot_be_migrated_is_named(wattproof: Run, empty: str) -> None:
 
 
 def test_the_printed_schema_is_what_a_ledger_needs(wattproof: Run, server: Server, empty: str) -> None:
-    printed = wattproof("ledger", "migrate", "--print-schema", "--grant-to", "ledger_user").stdout
+    printed = wattproof("ledger", "migrate", "--print-schema", "--grant-to", server.user_role).stdout
     with psycopg.connect(empty) as connection:
         connection.execute(printed.encode())
     assert wattproof("operation", "record", "op", "--steps", json.dumps([STEP])).returncode == 0

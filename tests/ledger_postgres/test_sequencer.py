@@ -176,7 +176,8 @@ async def test_a_connection_that_the_server_ended_is_replaced(server: Server, le
     await drafts.settle(ledger, "r1")
     assert (await ledger.head("local"))[0] == 1
     with psycopg.connect(server.superuser) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ledger_user'")
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+        assert connection.execute(ended, (server.user_role,)).fetchall()
     await drafts.settle(ledger, "r2")
     assert (await ledger.head("local"))[0] == 2
 
@@ -189,19 +190,19 @@ def way(server: Server) -> Iterator[Proxy]:
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    folder = server.user.partition("host=")[2]
+    folder = server.user.partition("host=")[2].partition("&")[0]
     with module.proxy(f"{folder}/.s.PGSQL.5432") as made:
         yield made
 
 
 @pytest.fixture
 async def broken(
-    way: Proxy, open_home: Callable[..., PostgresLedger], home: Path, clock: Any
+    server: Server, way: Proxy, open_home: Callable[..., PostgresLedger], home: Path, clock: Any
 ) -> AsyncIterator[PostgresLedger]:
     """The ledger of `home` over that proxy."""
     await open_home().aclose()
     opened = open_postgres_ledger(
-        f"postgresql://ledger_user@127.0.0.1:{way.port}/ledger?sslmode=disable&gssencmode=disable",
+        f"postgresql://{server.user_role}@127.0.0.1:{way.port}/{server.database}?sslmode=disable&gssencmode=disable",
         home,
         clock=clock,
         random_bytes=os.urandom,
@@ -241,7 +242,7 @@ async def test_a_server_that_is_gone_is_named_and_served_again_when_it_is_back(
 ) -> None:
     way.refuse = True
     way.close()
-    with pytest.raises(LedgerUnusable, match=r"database ledger on 127\.0\.0\.1 cannot be used"):
+    with pytest.raises(LedgerUnusable, match=r"database ledger_tests_\w+ on 127\.0\.0\.1 cannot be used"):
         await drafts.settle(broken, "r1")
     with pytest.raises(LedgerUnusable, match="WATTPROOF_LEDGER"):
         await broken.head("local")

@@ -157,6 +157,10 @@ def grant_statements(schema: str, role: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
     yield f"GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+    # Of what a later version adds too.
+    later = f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT"
+    yield f"{later} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+    yield f"{later} USAGE, UPDATE ON SEQUENCES TO {role}"
 
 
 def citus_statements(schema: str) -> Iterator[str]:
