@@ -131,9 +131,10 @@ def server(superuser: str, worker_id: str) -> Iterator[Server]:
     root = psycopg.conninfo.conninfo_to_dict(superuser)["user"]
     of_superuser, of_owner, of_user = (f"postgresql://{role}@/{database}?{host}" for role in (root, owner, user))
     yield Server(of_superuser, of_owner, of_user)
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        for statement in clean:
-            connection.execute(statement.encode())
+    if "WATTPROOF_TEST_POSTGRES" in os.environ:
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            for statement in clean:
+                connection.execute(statement.encode())
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ OWN_WAY: dict[str, str] = {
     "test_a_process_that_is_open_signs_with_the_new_key_from_then_on": _KEYS,
     "test_a_real_home_takes_no_simulation": _KIND,
     "test_a_simulation_home_takes_no_real_run": _KIND,
+    "test_a_malformed_entry_is_refused_by_field": "it is refused before any engine is asked",
     "test_a_home_where_nothing_can_be_made_is_named": "the database is not in the home",
 }
 
