@@ -160,7 +160,7 @@ def test_a_candidate_has_the_figures_of_an_estimate_of_its_own() -> None:
 def test_sharing_work_between_candidates_changes_nothing(candidates: tuple[Candidate, ...]) -> None:
     for shared in candidates:
         (alone,) = assemble(MODEL, USAGE, [shared.deployment], NOW)
-        assert replace(shared, unusable=None) == alone
+        assert shared._replace(unusable=None) == alone
 
 
 @pytest.mark.parametrize(

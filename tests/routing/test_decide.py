@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,7 +182,7 @@ def test_a_missing_key_excludes_a_real_run_and_not_a_dry_run(candidate: Make) ->
 def test_a_cooling_deployment_is_left_alone_until_its_time(candidate: Make) -> None:
     cooling = candidate("alpha", health=Health(cooling_until=NOW_S + 12))
     assert excluded(choose(Policy(), cooling, dry_run=False))["alpha"][0].endswith("next try in 12 s")
-    over = replace(cooling, health=Health(cooling_until=NOW_S))
+    over = cooling._replace(health=Health(cooling_until=NOW_S))
     assert providers(choose(Policy(), over, dry_run=False)) == ["alpha"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from wattproof.methodology.data import EDITION, edition_sha256
@@ -12,7 +13,7 @@ from wattproof.methodology.facilities import facility_of
 from wattproof.methodology.methods import Activity, Intensity, Method, get_method, require_some_method
 from wattproof.methodology.methods.param import PARAM, rates
 from wattproof.methodology.models import Band, Model
-from wattproof.methodology.propagate import Z90, Loadings, LogNormal, match, mean, mix, scoped
+from wattproof.methodology.propagate import Z90, Loadings, LogNormal, Mix, match, mean, mix, scoped
 from wattproof.methodology.quantity import Boundary, Footprint, Operand, Quantity, Term, Usage, Workload
 from wattproof.resources.grid.reading import Reading
 from wattproof.resources.providers.records import Deployment, LocationEvidence
@@ -179,11 +180,17 @@ def _by_param(found: Estimate) -> Callable[[Usage], Expected]:
         terms = terms_wh(usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
         # Most requests have no cached input and no long prompt.
         used = 4 if terms[3] else 3 if terms[2] else 2
-        energy = mixes[used].match(terms[:used]).times(wall, wall_sigma_ln)
+        energy = _matched(mixes[used], terms[:used]).times(wall, wall_sigma_ln)
         per_intensity = LogNormal(energy.median / 1000, energy.sigma_ln)
-        return Expected(energy.quantity(), per_intensity, own_mixes[used].match(terms[:used]).sigma_ln)
+        return Expected(energy.quantity(), per_intensity, _matched(own_mixes[used], terms[:used]).sigma_ln)
 
     return expect
+
+
+@lru_cache(maxsize=256)
+def _matched(mix: Mix, medians: tuple[float, ...]) -> LogNormal:
+    """Deployments with the same accelerators share their match for one request."""
+    return mix.match(medians)
 
 
 def _of_estimate(found: Estimate) -> Expected:

@@ -135,10 +135,10 @@ def excluded_counts(decision: Decision) -> dict[str, int]:
 
 
 def _order(scored: Scored, policy: Policy) -> tuple[bool, float, str, str, str]:
-    # Rounded, so that floating-point noise never decides between equals: then the name does.
+    # Between equals the name decides.
     row = scored.candidate.deployment
     fallback = bool(policy.zones) and _is_fallback(scored.candidate, policy)
-    return fallback, -round(scored.total, 9), row.provider, row.model, row.variant or ""
+    return fallback, -scored.total, row.provider, row.model, row.variant or ""
 
 
 def _keep_incumbent(scored: list[Scored], incumbent: str | None, policy: Policy, scales: Scales) -> bool:
@@ -151,7 +151,7 @@ def _keep_incumbent(scored: list[Scored], incumbent: str | None, policy: Policy,
     first, holder = scored[0], scored[place]
     if _is_fallback(first.candidate, policy) != _is_fallback(holder.candidate, policy):
         return False
-    if round(first.total, 9) > round(holder.total * (1.0 + scales.hysteresis), 9):
+    if first.total > round(holder.total * (1.0 + scales.hysteresis), 9):
         return False
     scored.insert(0, scored.pop(place))
     return True
@@ -173,7 +173,7 @@ def _is_fallback(candidate: Candidate, policy: Policy) -> bool:
 
 
 def _allowed(scored: Scored, request: Request) -> Ranked:
-    flags = (*scored.flags, *_flags(scored.candidate, request))
+    flags = scored.flags + _flags(scored.candidate, request)
     return Ranked(scored.candidate, scored.total, scored.terms, flags, (), scored.in_best_band)
 
 

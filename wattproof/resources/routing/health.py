@@ -20,6 +20,7 @@ _LONGEST_COOLDOWN_S = 3600.0
 _ERROR_HALF_LIFE_S = 600.0
 # Latency seen longer ago says nothing of now; a limit on it would shut a deployment out for ever.
 _LATENCY_FORGOTTEN_S = 3600.0
+_UNKNOWN = Health()
 
 # The request was wrong, not the deployment.
 _CALLERS_FAULT = frozenset({"http_400", "http_413", "http_422"})
@@ -56,7 +57,7 @@ class HealthBook:
         """The view of one deployment at `now_s` (None: as of its last call); all unknown before its first call."""
         state = self._states.get(deployment_id)
         if state is None:
-            return Health()
+            return _UNKNOWN
         if now_s is None:
             return Health(state.latency_ms, state.error_rate, state.cooling_until, state.tokens_per_s)
         known = state.succeeded_at is None or now_s - state.succeeded_at <= _LATENCY_FORGOTTEN_S

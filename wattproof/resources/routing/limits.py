@@ -7,7 +7,7 @@ asks for it. The one exception is latency, which is unknown before the first cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.grid.reading import Reading
@@ -31,17 +31,21 @@ _ANY_CONTEXT_TOKENS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a limit is tested against besides the candidate."""
+    """What a limit is tested against besides the candidate.
+
+    `context_matters` says whether a context window that nobody states could be too small.
+    """
 
     policy: Policy
     usage: Usage
     now_s: float
     dry_run: bool
+    total_tokens: int = field(init=False)
+    context_matters: bool = field(init=False)
 
-    @property
-    def context_matters(self) -> bool:
-        """Whether a context window that nobody states could be too small."""
-        return self.usage.total_tokens > _ANY_CONTEXT_TOKENS
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total_tokens", self.usage.total_tokens)
+        object.__setattr__(self, "context_matters", self.total_tokens > _ANY_CONTEXT_TOKENS)
 
 
 Test = Callable[[Candidate, Request], Limit | None]
@@ -50,7 +54,9 @@ Test = Callable[[Candidate, Request], Limit | None]
 
 def in_zones(zone: str | None, zones: Sequence[str]) -> bool:
     """Whether `zone` is one of `zones` or a part of one (`SE-SE3` is in `SE`)."""
-    return zone is not None and any(zone == z or zone.startswith(z + "-") for z in zones)
+    if zone is None or zone in zones:
+        return zone is not None
+    return "-" in zone and any(zone.startswith(f"{z}-") for z in zones)
 
 
 def usable_for_ceiling(reading: Reading) -> bool:
@@ -86,7 +92,12 @@ def active_tests(request: Request) -> tuple[Test, ...]:
 
 def violations(candidate: Candidate, request: Request, tests: Sequence[Test]) -> tuple[Limit, ...]:
     """Every limit that excludes `candidate`, in the order of `tests`; empty when it is allowed."""
-    return tuple([found for test in tests if (found := test(candidate, request)) is not None])
+    found: tuple[Limit, ...] = ()
+    for test in tests:
+        limit = test(candidate, request)
+        if limit is not None:
+            found = (*found, limit)
+    return found
 
 
 def _usable(candidate: Candidate, request: Request) -> Limit | None:
@@ -157,10 +168,10 @@ def _quality(candidate: Candidate, request: Request) -> Limit | None:
 
 def _context(candidate: Candidate, request: Request) -> Limit | None:
     holds, usage = candidate.deployment.context_tokens, request.usage
-    if holds is None or usage.total_tokens <= holds:
+    if holds is None or request.total_tokens <= holds:
         return None
     reason = (
-        f"context of {holds} tokens is below {usage.total_tokens} ({usage.input_tokens} input "
+        f"context of {holds} tokens is below {request.total_tokens} ({usage.input_tokens} input "
         f"and up to {usage.output_tokens} output)"
     )
     # What the caller can change: a shorter answer where any fits beside the input, else a shorter input.

@@ -119,8 +119,7 @@ class Health:
     half_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A deployment with everything the decision needs.
 
     `ceiling_reading` is the newest usable average, lifecycle reading (else the annual one); `annual_reading` is always

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wattproof.methodology.propagate import Z90
 from wattproof.methodology.significance import chance_below
@@ -19,24 +19,22 @@ from wattproof.resources.routing.scales import Scales
 __all__ = ["Basis", "Scored", "common_basis", "score"]
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What carbon is ranked on: every candidate's own reading, or the annual edition for all of them."""
+class Basis(NamedTuple):
+    """What carbon is ranked on: every candidate's own reading, or the annual edition for all of them.
 
-    annual: bool
+    `readings` holds, in the order of the candidates, the reading that ranks each; None where its location is unknown.
+    """
+
     source: str
     forced_by: str | None
-
-    def reading(self, candidate: Candidate) -> Reading | None:
-        """The reading that ranks `candidate`; None where its location is unknown."""
-        if not self.annual:
-            return ceiling_basis(candidate)
-        return candidate.annual_reading if candidate.annual_reading.zone_known else None
+    readings: Sequence[Reading | None]
 
 
-@dataclass(slots=True)
-class Scored:
-    """A candidate with its terms (each 0..1), the weighted sum of them, and whether it is in the best carbon band."""
+class Scored(NamedTuple):
+    """A candidate with its terms (each 0..1), the weighted sum of them, and whether it is in the best carbon band.
+
+    `total` is rounded to 9 digits, so that floating-point noise never decides between equals.
+    """
 
     candidate: Candidate
     environment: float
@@ -51,8 +49,7 @@ class Scored:
         return (("environment", self.environment), ("price", self.price), ("speed", self.speed))
 
 
-@dataclass(slots=True)
-class _Located:
+class _Located(NamedTuple):
     """A candidate of known location and its grams per kWh of reference energy.
 
     `ranked_as` is what ranks it: the median, or the high end where the zone is inferred; `location_sigma` is the log
@@ -73,20 +70,21 @@ def common_basis(candidates: Sequence[Candidate]) -> Basis:
     Readings of different sources, accounting or factor scope are not comparable. Unknown locations force nothing:
     their carbon is unknown on any source.
     """
+    readings = [ceiling_basis(candidate) for candidate in candidates]
     by_kind: dict[tuple[str, str, str], list[Candidate]] = {}
     annual_source = "none"
-    for candidate in candidates:
-        reading = ceiling_basis(candidate)
+    for candidate, reading in zip(candidates, readings, strict=True):
         if reading is not None:
             by_kind.setdefault((reading.source, reading.factor_scope, reading.accounting), []).append(candidate)
             annual_source = candidate.annual_reading.source
-    if not by_kind:
-        return Basis(annual=True, source="none", forced_by=None)
     if len(by_kind) == 1:
         ((source, _, _),) = by_kind
-        return Basis(annual=False, source=source, forced_by=None)
+        return Basis(source, None, readings)
+    annual = [candidate.annual_reading if candidate.annual_reading.zone_known else None for candidate in candidates]
+    if not by_kind:
+        return Basis("none", None, annual)
     forcing = min(by_kind.items(), key=lambda item: (item[0][0] != annual_source, len(item[1]), item[0]))[1]
-    return Basis(annual=True, source=annual_source, forced_by=min(c.deployment.id for c in forcing))
+    return Basis(annual_source, min(c.deployment.id for c in forcing), annual)
 
 
 def score(candidates: Sequence[Candidate], basis: Basis, weights: Weights, scales: Scales) -> list[Scored]:
@@ -99,8 +97,7 @@ def score(candidates: Sequence[Candidate], basis: Basis, weights: Weights, scale
     environment = [0.0] * len(candidates)
     located: list[_Located] = []
     nowhere: set[int] = set()
-    for place, candidate in enumerate(candidates):
-        reading = basis.reading(candidate)
+    for place, (candidate, reading) in enumerate(zip(candidates, basis.readings, strict=True)):
         if reading is None:
             nowhere.add(place)
             environment[place] = scales.environment.score(_high_end(candidate, scales))
@@ -125,27 +122,23 @@ def _scored(
 ) -> Scored:
     health, usd_per_mtok = candidate.health, candidate.usd_per_mtok
     tokens_per_s = health.tokens_per_s or candidate.deployment.speed_tokens_per_s
-    price = scales.unknown_score if usd_per_mtok is None else scales.price.score(usd_per_mtok)
-    speed = scales.unknown_score if tokens_per_s is None else scales.speed.score(tokens_per_s)
-    speed *= 1.0 - (health.error_rate or 0.0)
-    flags: list[str] = []
+    price = speed = scales.unknown_score
+    flags: tuple[str, ...] = ()
     if not located:
-        flags.append("environment_unknown")
+        flags = ("environment_unknown",)
     elif candidate.deployment.location_evidence == "inferred":
-        flags.append("location_inferred")
+        flags = ("location_inferred",)
     if usd_per_mtok is None:
-        flags.append("price_unknown")
+        flags = (*flags, "price_unknown")
+    else:
+        price = scales.price.score(usd_per_mtok)
     if tokens_per_s is None:
-        flags.append("speed_unknown")
-    return Scored(
-        candidate,
-        environment,
-        price,
-        speed,
-        weights.environment * environment + weights.price * price + weights.speed * speed,
-        tuple(flags),
-        in_band,
-    )
+        flags = (*flags, "speed_unknown")
+    else:
+        speed = scales.speed.score(tokens_per_s)
+    speed *= 1.0 - (health.error_rate or 0.0)
+    total = round(weights.environment * environment + weights.price * price + weights.speed * speed, 9)
+    return Scored(candidate, environment, price, speed, total, flags, in_band)
 
 
 def _located(place: int, candidate: Candidate, reading: Reading, scales: Scales) -> _Located:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from wattproof.methodology.models import Model, find_model
 from wattproof.methodology.quantity import Usage
@@ -21,28 +22,17 @@ __all__ = ["Plan", "effective_policy", "plan", "timestamp"]
 class Plan:
     """The decision for one request. `expected` counts the input locally and takes the output at its limit.
 
-    `kind` is what requests have in common that should stay with one deployment among equals; `rates` are the exchange
-    rates that the decision was made with (None: the bundled ones).
+    `order` holds the candidates to try, in order: after a failure never silently another region. `kind` is what
+    requests have in common that should stay with one deployment among equals; `rates` are the exchange rates that the
+    decision was made with (None: the bundled ones).
     """
 
     model: Model
     expected: Usage
     decision: Decision
+    order: tuple[Ranked, ...]
     kind: Hashable
     rates: Mapping[str, ExchangeRate] | None = None
-
-    @property
-    def order(self) -> tuple[Ranked, ...]:
-        """The candidates to try, in order: after a failure never silently another region.
-
-        A first choice in a known zone is followed only by candidates of that zone or of zones that the policy names,
-        unless `allow_fallback_region` permits the others.
-        """
-        allowed, policy = self.decision.allowed, self.decision.policy
-        if not allowed or policy.allow_fallback_region or not allowed[0].candidate.annual_reading.zone_known:
-            return allowed
-        zones = (allowed[0].candidate.annual_reading.zone, *policy.zones)
-        return tuple(r for r in allowed if in_zones(r.candidate.annual_reading.zone, zones))
 
 
 async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: bool = False) -> Plan:
@@ -54,11 +44,14 @@ async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: b
     name, _ = parse_model(request.model)
     model = find_model(name)
     policy = effective_policy(request, policy)
-    expected = replace(usage_so_far(request.chat, ""), output_tokens=request.max_output_tokens)
+    expected = Usage(usage_so_far(request.chat, "").input_tokens, request.max_output_tokens)
     now_s = deps.clock()
     offers = [offer for offer in deployments_for(model.id, deps.catalogue) if serves(offer, request.chat)]
     rates = None if deps.rates is None else deps.rates()
-    places = {place for offer in offers if (place := place_of(offer)) is not None}
+    readings = None
+    if deps.grid is not None:
+        places = {place for offer in offers if (place := place_of(offer)) is not None}
+        readings = await deps.grid.readings(places, now_s)
     candidates = assemble(
         model,
         expected,
@@ -66,14 +59,14 @@ async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: b
         now_s,
         health=lambda deployment_id: deps.health.health(deployment_id, now_s),
         unusable=deps.why_unusable,
-        readings=None if deps.grid is None else await deps.grid.readings(places, now_s),
+        readings=readings,
         rates=rates,
     )
     kind = (deps.log_id, model.id, policy)
     decision = decide(
         policy, expected, candidates, now=timestamp(now_s), dry_run=dry_run, incumbent=deps.incumbents.get(kind)
     )
-    return Plan(model, expected, decision, kind, rates)
+    return Plan(model, expected, decision, _order(decision), kind, rates)
 
 
 def effective_policy(request: RunRequest, policy: Policy) -> Policy:
@@ -84,4 +77,22 @@ def effective_policy(request: RunRequest, policy: Policy) -> Policy:
 
 def timestamp(unix_s: float) -> str:
     """RFC 3339 UTC to the second."""
-    return datetime.fromtimestamp(int(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _timestamp(int(unix_s))
+
+
+@lru_cache(maxsize=16)
+def _timestamp(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _order(decision: Decision) -> tuple[Ranked, ...]:
+    """The allowed candidates, those after the first only where it may give way to them.
+
+    A first choice in a known zone is followed only by candidates of that zone or of zones that the policy names,
+    unless `allow_fallback_region` permits the others.
+    """
+    allowed, policy = decision.allowed, decision.policy
+    if not allowed or policy.allow_fallback_region or not allowed[0].candidate.annual_reading.zone_known:
+        return allowed
+    zones = (allowed[0].candidate.annual_reading.zone, *policy.zones)
+    return tuple([r for r in allowed if in_zones(r.candidate.annual_reading.zone, zones)])
