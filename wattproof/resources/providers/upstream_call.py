@@ -6,6 +6,7 @@ before it is too late).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ async def opened(client: httpx2.AsyncClient, call: UpstreamCall, body: bytes) ->
             "bad_request", f"{call.deployment.id}: the request cannot be sent: {type(error).__name__}.", retryable=False
         ) from error
     try:
-        with anyio.fail_after(max(call.left_s(), 0.0)):
+        async with asyncio.timeout(max(call.left_s(), 0.0)):
             response = await client.send(upstream, stream=True, follow_redirects=False)
     except TimeoutError as error:
         raise call.late() from error
@@ -159,7 +160,7 @@ async def body_chunks(response: httpx2.Response, call: UpstreamCall) -> AsyncGen
     size = 0
     while True:
         try:
-            with anyio.fail_after(max(call.left_s(), 0.0)):
+            async with asyncio.timeout(max(call.left_s(), 0.0)):
                 chunk = await anext(raw, None)
         except TimeoutError as error:
             raise call.late() from error

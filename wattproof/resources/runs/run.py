@@ -33,9 +33,9 @@ class Run:
 
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
-    more may be written for this run. `trace` is the decision as JSON, once it was needed; `held_back` says which tries
-    were not made, `refused` what a budget said of the one that would have taken least; `claimed` is the deployment that
-    this run may try alone while it recovers.
+    more may be written for this run. `written` is the decision as JSON, once it was needed; `held_back` says which
+    tries were not made, `refused` what a budget said of the one that would have taken least; `claimed` is the
+    deployment that this run may try alone while it recovers.
     """
 
     ask: Ask
@@ -44,7 +44,7 @@ class Run:
     started: float
     occurred_at: str
     candidate: Candidate
-    trace: bytes = b""
+    written: bytes | None = None
     tally: Tally = field(default_factory=Tally)
     attempt_no: int = 0
     attempt_started: float = 0.0
@@ -79,6 +79,12 @@ class Run:
     def left_s(self) -> float:
         """Seconds until the deadline of the whole run."""
         return self.ask.left_s()
+
+    def trace(self) -> bytes:
+        """The decision as JSON."""
+        if self.written is None:
+            self.written = decision_json(self.plan.decision)
+        return self.written
 
     def may_try(self, candidate: Candidate) -> bool:
         """Whether one more try there stays within what the policy allows the whole run; else it is noted."""
@@ -174,12 +180,10 @@ class Run:
 
     async def _open_attempt(self, candidate: Candidate) -> Replay | None:
         """Shielded as a whole, so that a try that is recorded is also known here, whoever cancels meanwhile."""
-        opening = asyncio.ensure_future(self.deps.ledger.open_attempt(attempt_draft(self.ask, self.plan, candidate)))
-        if not self.trace:
+        if self.written is None:
             # While the ledger's thread writes, this one prepares what the entry will need.
-            await asyncio.sleep(0)
-            self.trace = decision_json(self.plan.decision)
-        opened = await opening
+            asyncio.get_running_loop().call_soon(self.trace)
+        opened = await self.deps.ledger.open_attempt(attempt_draft(self.ask, self.plan, candidate))
         if isinstance(opened, Replay):
             self.over = True
             self._give_up_claim()
@@ -201,7 +205,7 @@ class Run:
                 request_id=self.ask.request_id,
                 body=self.ask.body,
                 plan=self.plan,
-                trace=self.trace,
+                trace=self.trace(),
                 candidate=self.candidate,
                 tally=self.tally,
                 status=status,

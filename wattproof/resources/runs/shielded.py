@@ -21,13 +21,25 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
+    try:
+        await _end_of(task)
+    except asyncio.CancelledError as error:
+        cancelled = error
+    if cancelled is None:
+        return task.result()
+    # Only whoever was cancelled needs the shield: a cancelled scope would cancel again and again.
     with anyio.CancelScope(shield=True):
         while not task.done():
             try:
-                await asyncio.wait([task])
+                await _end_of(task)
             except asyncio.CancelledError as error:
                 cancelled = error
-    if cancelled is not None:
-        task.exception()
-        raise cancelled
-    return task.result()
+    task.exception()
+    raise cancelled
+
+
+async def _end_of(task: asyncio.Task[Any]) -> None:
+    """Return once the task is done. Cancelling this leaves the task alone."""
+    ended = task.get_loop().create_future()
+    task.add_done_callback(lambda _: ended.done() or ended.set_result(None))
+    await ended
