@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from wattproof.methodology.errors import InvalidInput, NotDefined, UnknownMethod, UnknownName
@@ -44,6 +44,8 @@ MeanTerm = tuple[float, float, Loadings, Loadings]
 _INTENSITY, _SIGMA = "intensity_gco2e_per_kwh", "sigma_ln_intensity"
 # 1 g/kWh is 1e9 ng over 1e12 nWh.
 _NG_PER_NWH = 1e-3
+
+_ROW = ("name", "value", "exp10", "unit", "source_id")
 
 _Numbers = Mapping[str, float]
 _Pair = tuple[int, int]
@@ -136,7 +138,9 @@ class _Case:
         self.usage = usage
         self.basis = basis
         self.requests = requests
-        self.held = {row["name"]: Operand(**row) for row in stated["operands"]}
+        operands = [_operand(*map(row.__getitem__, _ROW)) for row in stated["operands"]]
+        self.held = {operand.name: operand for operand, _ in operands}
+        self._held_numbers = {operand.name: number for operand, number in operands}
 
     def restated(self) -> Restated:
         original = _explained(self.stated["outputs"])
@@ -146,8 +150,8 @@ class _Case:
         after_activity = original if active == base else _explained(self._outputs(self._original_method, active))
         after_factor = after_activity if read == active else _explained(self._outputs(self._original_method, read))
         same = self.is_same_method
-        numbers = read if same else self._counted(self._asked_numbers(), self.usage)
-        footprint = self.basis.method.compute(numbers, self.stated["boundary"])
+        footprint = self._computed(self.basis.method, read) if same else self._asked()
+        pue_then = read.get("pue") if same else self.basis.method.constants(self.activity).numbers.get("pue")
         found = self.stated["outputs"] if same and read == base else outputs(footprint, self.requests)
         steps = (original, after_activity, after_factor, _explained(found))
         located = not self.factor.zone.startswith("unknown:")
@@ -155,7 +159,7 @@ class _Case:
             outputs=found,
             interval=footprint.interval,
             terms=self._terms(footprint),
-            parts=_parts(steps, self.factor.gco2e_per_kwh, read.get("pue"), numbers.get("pue")),
+            parts=_parts(steps, self.factor.gco2e_per_kwh, read.get("pue"), pue_then),
             tier=footprint.tier if located else "proxy",
             zone=self.factor.zone,
             energy_source=self.stated["energy_source"] if self.basis.grid == "stated" else self.factor.energy_source,
@@ -180,10 +184,6 @@ class _Case:
             self.stated["region_scope"],
             accounting["renewable_ratio_bps"],
         )
-
-    @cached_property
-    def _held_numbers(self) -> _Numbers:
-        return {name: operand.number for name, operand in self.held.items()}
 
     @cached_property
     def _factor_numbers(self) -> _Numbers:
@@ -214,12 +214,24 @@ class _Case:
         return {**numbers, **counts}
 
     def _outputs(self, method: Method, numbers: _Numbers) -> Outputs:
-        return outputs(method.compute(numbers, self.stated["boundary"]), self.requests)
+        return outputs(self._computed(method, numbers), self.requests)
 
-    def _asked_numbers(self) -> _Numbers:
-        """The numbers that the method asked for takes: what the receipt tells of the deployment, else assumed."""
+    def _computed(self, method: Method, numbers: _Numbers) -> Footprint:
+        return method.compute(numbers, self.stated["boundary"])
+
+    def _asked(self) -> Footprint:
+        """What the method asked for gives, of one request on average."""
+        method = self.basis.method
+        if self.requests == 1:
+            return method.footprint(self.activity, self.stated["boundary"])
+        numbers = {operand.name: operand.number for operand in method.operands(self.activity)}
+        return self._computed(method, self._counted(numbers, self.usage))
+
+    @cached_property
+    def activity(self) -> Activity:
+        """What was done, and what the receipt tells of the deployment; the rest the method assumes."""
         stated, latency_ms = self.stated, self.stated["latency_ms"]
-        activity = Activity(
+        return Activity(
             workload=Workload(stated["workload"]),
             usage=self.usage,
             model=find_model(stated["model"]),
@@ -228,7 +240,6 @@ class _Case:
             requested_on=stated["occurred_at"][:10],
             **known_of_deployment(self.stated["method_id"], self.held),
         )
-        return {operand.name: operand.number for operand in self.basis.method.operands(activity)}
 
     def _terms(self, footprint: Footprint) -> tuple[MeanTerm, ...]:
         """The terms of all requests together; where the method has none, the whole as one term of no width."""
@@ -245,6 +256,13 @@ class _Case:
             (mean(e) * self.requests, mean(c) * self.requests, e.loadings, c.loadings)
             for e, c in zip(energy, carbon, strict=True)
         )
+
+
+@lru_cache(maxsize=8192)
+def _operand(name: str, value: int, exp10: int, unit: str, source_id: str) -> tuple[Operand, float]:
+    """An operand and its number; most are the same from one request to the next."""
+    operand = Operand(name, value, exp10, unit, source_id)
+    return operand, operand.number
 
 
 def _explained(found: Outputs) -> _Pair:
