@@ -12,7 +12,7 @@ from wattproof.resources.ledger.driver import sqlite3
 from wattproof.resources.ledger.records import Attempt, AttemptDraft, AttemptState, Opened, Replay
 from wattproof.resources.ledger.times import rfc3339
 
-__all__ = ["CLOSING_STATES", "close", "list_attempts", "open_"]
+__all__ = ["CLOSING_STATES", "INSERT_ATTEMPT", "abandon", "attempt_row", "close", "list_attempts", "open_"]
 
 CLOSING_STATES: frozenset[AttemptState] = frozenset({"failed", "cancelled", "abandoned"})
 
@@ -20,10 +20,10 @@ _ABANDON = (
     "UPDATE attempt SET state = 'abandoned', reason = 'lease expired', closed_at = :now "
     "WHERE log_id = :log_id AND state = 'open' AND lease_expires_at < :now_s"
 )
-_INSERT = """
+INSERT_ATTEMPT = """
 INSERT INTO attempt (log_id, request_id, attempt_no, request_digest, deployment, operation_id, state, opened_at,
   lease_expires_at, reserved_energy_nwh, reserved_carbon_ng, reserved_tokens, reserved_cost_micros)
-VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _COLUMNS = (
     "log_id, request_id, attempt_no, deployment, operation_id, state, reason, opened_at, closed_at, lease_expires_at, "
@@ -41,7 +41,7 @@ def open_(transaction: Transaction, draft: AttemptDraft) -> Opened | Replay:
         RequestInFlight: another try of the same request is running.
     """
     connection = transaction.connection
-    connection.execute(_ABANDON, {"log_id": draft.log_id, "now": transaction.now, "now_s": transaction.now_s})
+    abandon(transaction, draft.log_id)
     settled = find_request(connection, draft.log_id, draft.request_id)
     if settled is not None:
         if settled.draft.request_digest != draft.request_digest:
@@ -64,28 +64,32 @@ def open_(transaction: Transaction, draft: AttemptDraft) -> Opened | Replay:
     if draft.operation_id is not None:
         operations.require_open(transaction, draft.log_id, draft.operation_id)
     budgets.reserve(transaction, draft, attempt_no)
-    _insert(transaction, draft, attempt_no)
+    transaction.log(draft.log_id)
+    connection.execute(INSERT_ATTEMPT, attempt_row(draft, attempt_no, transaction.now))
     return Opened(attempt_no)
 
 
-def _insert(transaction: Transaction, draft: AttemptDraft, attempt_no: int) -> None:
-    transaction.log(draft.log_id)
-    transaction.connection.execute(
-        _INSERT,
-        (
-            draft.log_id,
-            draft.request_id,
-            attempt_no,
-            draft.request_digest,
-            draft.deployment,
-            draft.operation_id,
-            transaction.now,
-            draft.lease_expires_at,
-            draft.reserved_energy_nwh,
-            draft.reserved_carbon_ng,
-            draft.reserved_tokens,
-            draft.reserved_cost_micros,
-        ),
+def abandon(transaction: Transaction, log_id: str) -> None:
+    """Let the tries of a log whose lease ran out become abandoned."""
+    transaction.connection.execute(_ABANDON, {"log_id": log_id, "now": transaction.now, "now_s": transaction.now_s})
+
+
+def attempt_row(draft: AttemptDraft, attempt_no: int, now: str) -> tuple[Any, ...]:
+    """The row of a try that begins at `now`, for INSERT_ATTEMPT."""
+    return (
+        draft.log_id,
+        draft.request_id,
+        attempt_no,
+        draft.request_digest,
+        draft.deployment,
+        draft.operation_id,
+        "open",
+        now,
+        draft.lease_expires_at,
+        draft.reserved_energy_nwh,
+        draft.reserved_carbon_ng,
+        draft.reserved_tokens,
+        draft.reserved_cost_micros,
     )
 
 

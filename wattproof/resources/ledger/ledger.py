@@ -156,7 +156,7 @@ class Ledger:
         """
         check_name("log_id", draft.log_id)
         check_name("request_id", draft.request_id)
-        return await self._writer.submit(lambda transaction: attempts.open_(transaction, draft), draft.log_id)
+        return await self._writer.open_attempt(draft)
 
     async def close_attempt(
         self,

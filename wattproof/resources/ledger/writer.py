@@ -15,10 +15,11 @@ from typing import TypeVar
 
 from wattproof.methodology.errors import LedgerError
 from wattproof.resources.ledger.append import Remembered, Signed, Transaction, append
+from wattproof.resources.ledger.attempts import open_
 from wattproof.resources.ledger.driver import BUSY_TIMEOUT_MS, sqlite3, sqlite_errors
 from wattproof.resources.ledger.jobs import Job, Outcome, answer, take
 from wattproof.resources.ledger.lock import FileLock
-from wattproof.resources.ledger.records import EntryDraft, Settled
+from wattproof.resources.ledger.records import AttemptDraft, EntryDraft, Opened, Replay, Settled
 
 __all__ = ["Writer"]
 
@@ -67,6 +68,14 @@ class Writer:
             LedgerError: the ledger was closed.
         """
         return self.submit(lambda transaction: append(transaction, draft, sign, attempt_no), draft.log_id)
+
+    def open_attempt(self, draft: AttemptDraft) -> Future[Opened | Replay]:
+        """Queue a try that is about to be made.
+
+        Raises:
+            LedgerError: the ledger was closed.
+        """
+        return self.submit(lambda transaction: open_(transaction, draft), draft.log_id)
 
     def close(self) -> None:
         """Finish what is queued, fold the write-ahead log into the database, and close it, under the lock."""

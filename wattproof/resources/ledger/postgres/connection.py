@@ -82,6 +82,8 @@ def connect(dsn: str, schema: str) -> Raw:
                 ("lock_timeout", f"{LOCK_TIMEOUT_S}s"),
                 ("idle_in_transaction_session_timeout", f"{_IDLE_TIMEOUT_S}s"),
                 ("timezone", "UTC"),
+                # A plan that was made while a table was small would be kept while it grows.
+                ("plan_cache_mode", "force_custom_plan"),
             ):
                 raw.execute("SELECT set_config(%s, %s, false)", (name, value))
             _require_durable(raw, dsn)
@@ -161,6 +163,11 @@ class Session:
     def __init__(self, raw: Raw) -> None:
         self.raw = raw
         self._columns: dict[str, tuple[str, ...]] = {}
+
+    def prefer_indexes(self) -> None:
+        """Have few rows looked up one by one, which tables without statistics would not suggest to PostgreSQL."""
+        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+            self.raw.execute("SELECT set_config(%s, 'off', false)", (f"enable_{way}",))
 
     def begin(self, log_id: str) -> None:
         """Begin a transaction that sees the rows of `log_id`, or of every log."""

@@ -30,8 +30,9 @@ from wattproof.resources.ledger.postgres.connection import (
     place_of,
     postgres_errors,
 )
+from wattproof.resources.ledger.postgres.opens import OpenJob, open_together
 from wattproof.resources.ledger.postgres.transaction import ClockBehind, HeadMoved, Kept, PostgresTransaction
-from wattproof.resources.ledger.records import EntryDraft, Settled
+from wattproof.resources.ledger.records import AttemptDraft, EntryDraft, Opened, Replay, Settled
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import leaf_hash
 
@@ -72,6 +73,14 @@ class PostgresWriter:
             LedgerError: the ledger was closed.
         """
         return self._put(EntryJob(draft, sign, attempt_no, get_running_loop()))
+
+    def open_attempt(self, draft: AttemptDraft) -> Future[Opened | Replay]:
+        """Queue a try that is about to be made.
+
+        Raises:
+            LedgerError: the ledger was closed.
+        """
+        return self._put(OpenJob(draft, get_running_loop()))
 
     def close(self) -> None:
         """Finish what is queued and close the connections."""
@@ -223,8 +232,9 @@ class _Lane:
         else:
             transaction.queue_for(log_id)
             append_together(transaction, log_id, [job for job in jobs if isinstance(job, EntryJob)])
+            open_together(transaction, log_id, [job for job in jobs if isinstance(job, OpenJob)])
         for job in jobs:
-            if not isinstance(job, EntryJob):
+            if not isinstance(job, EntryJob | OpenJob):
                 job.run(transaction)
         transaction.finish()
         try:
@@ -256,7 +266,9 @@ class _Lane:
     def _connected(self) -> tuple[Session, Kept]:
         if self._raw is None or self._kept is None or self._raw.closed:
             self._raw = connect(self._dsn, self._schema)
-            self._kept = Kept(Session(self._raw))
+            session = Session(self._raw)
+            session.prefer_indexes()
+            self._kept = Kept(session)
         return self._kept.session, self._kept
 
     def _disconnect(self) -> None:
