@@ -115,6 +115,18 @@ def test_without_a_ledger_nothing_is_made(wattproof: Wattproof, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_ledger_in_postgresql_is_not_copied_as_a_file(
+    wattproof: Wattproof, receipts: list[str], tmp_path: Path
+) -> None:
+    assert len(receipts) == 3
+    database = {"WATTPROOF_LEDGER": "postgresql://db.example/wattproof"}
+    for arguments in (("backup", str(tmp_path / "copy")), ("restore", str(tmp_path / "copy"))):
+        done = wattproof("ledger", *arguments, **database)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "pg_dump" in done.stderr
+    assert not (tmp_path / "copy").exists()
+
+
 def test_the_doctor_names_the_sqlite_in_use(wattproof: Wattproof) -> None:
     report = json.loads(wattproof("doctor", "--json").stdout)
     (sqlite,) = [check for check in report["checks"] if check["name"] == "sqlite"]

@@ -218,6 +218,20 @@ async def test_a_simulation_stays_one(
         open_home(home=tmp_path / "back")
 
 
+async def test_what_a_process_that_died_left_behind_is_in_nobodys_way(
+    open_home: Callable[..., Ledger], copy: Copy, bring: Bring, tmp_path: Path
+) -> None:
+    await open_home().aclose()
+    for name in ("copy.tar.gz.new", "copy.tar.gz.database"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / "back" / ".restore" / "keys").mkdir(parents=True)
+    (tmp_path / "back" / ".restore" / "ledger.sqlite3").write_text("half")
+    copy(with_keys=True)
+    bring()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "copy.tar.gz", "home"]
+    assert sorted(path.name for path in (tmp_path / "back").iterdir()) == ["keys", "ledger.lock", "ledger.sqlite3"]
+
+
 def test_a_home_without_a_ledger_has_nothing_to_copy(copy: Copy, home: Path) -> None:
     with pytest.raises(LedgerUnusable, match="holds no ledger"):
         copy()

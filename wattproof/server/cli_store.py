@@ -40,7 +40,9 @@ def backup(
 
     from wattproof.resources.ledger.backup import back_up
 
-    made = back_up(_existing().home, to, clock=time.time, with_keys=with_keys)
+    settings = _existing()
+    _require_a_file(settings)
+    made = back_up(settings.home, to, clock=time.time, with_keys=with_keys)
     if as_json:
         print_json({"file": made.file, "made_at": made.made_at, "with_keys": with_keys, "logs": _heads(made.heads)})
         return
@@ -62,6 +64,7 @@ def restore(
     from wattproof.server.settings import load_settings
 
     settings = load_settings(os.environ)
+    _require_a_file(settings)
     found = bring_back(
         file,
         settings.home,
@@ -129,6 +132,14 @@ def erase(
     if in_log:
         say("Another process reads the ledger now: bytes of the receipt stay in its write-ahead log until it is done.")
     say("Copies that were made before, in backups and archives or with whoever received it, are not reached.")
+
+
+def _require_a_file(settings: Settings) -> None:
+    if settings.environ.get("WATTPROOF_LEDGER", "").startswith(("postgresql://", "postgres://")):
+        raise Unavailable(
+            "WATTPROOF_LEDGER names a PostgreSQL database, and this command copies the file of a home. "
+            "Back that database up with pg_dump and restore it with pg_restore; unset WATTPROOF_LEDGER for the file."
+        )
 
 
 def _existing() -> Settings:

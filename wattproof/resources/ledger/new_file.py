@@ -10,9 +10,10 @@ from typing import BinaryIO, Self
 from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.ledger.driver import unusable
 
-__all__ = ["NewFile", "sync_folder"]
+__all__ = ["NEW_FILE", "NewFile", "sync_folder"]
 
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""How `os.open` makes a file that must not exist, and on Windows leaves its bytes alone."""
 
 
 class NewFile:
@@ -35,7 +36,7 @@ class NewFile:
         try:
             # Left behind by a process that died; a living one would hold it for this moment only.
             self._unfinished.unlink(missing_ok=True)
-            self._file = os.fdopen(os.open(self._unfinished, _FLAGS, 0o600), "w+b")
+            self._file = os.fdopen(os.open(self._unfinished, NEW_FILE, 0o600), "w+b")
         except OSError as error:
             raise unusable(self._path, error) from error
         return self

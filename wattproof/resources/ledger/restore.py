@@ -27,7 +27,7 @@ from wattproof.resources.ledger.driver import open_writer, sqlite3, sqlite_error
 from wattproof.resources.ledger.fsck import check
 from wattproof.resources.ledger.keyring import Keyring
 from wattproof.resources.ledger.lock import FileLock
-from wattproof.resources.ledger.new_file import sync_folder
+from wattproof.resources.ledger.new_file import NEW_FILE, sync_folder
 from wattproof.resources.ledger.schema import prepare
 from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts.checkpoint import local_origin
@@ -152,7 +152,7 @@ def _manifest(path: Path, tar: tarfile.TarFile) -> dict[str, Any]:
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str:
     digest, source = sha256(), tar.extractfile(member)
     assert source is not None, "the member is a file"
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(target, NEW_FILE, 0o600), "wb") as file:
         while block := source.read(1 << 20):
             digest.update(block)
             file.write(block)
