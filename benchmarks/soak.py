@@ -49,7 +49,7 @@ _CROWD_APPENDS = 60
 
 @dataclass(slots=True)
 class Tally:
-    """What all rounds came to. `waits_s` holds the longest wait of each process."""
+    """What all rounds came to. `kills` counts processes that were killed while they ran."""
 
     rounds: int = 0
     processes: int = 0
@@ -60,7 +60,7 @@ class Tally:
     doubled: int = 0
     findings: list[str] = field(default_factory=list[str])
     errors: list[str] = field(default_factory=list[str])
-    longest_wait_s: float = 0.0
+    longest_request_s: float = 0.0
 
 
 def open_home(home: Path) -> Ledger:
@@ -135,8 +135,8 @@ def _write(pipe: int, line: str) -> None:
     os.write(pipe, f"{line}\n".encode())
 
 
-def gather(children: dict[int, tuple[int, float | None]]) -> dict[int, str]:
-    """Let children run, kill those that have a time of death (monotonic), and give what each said by its pipe."""
+def gather(children: dict[int, tuple[int, float | None]]) -> tuple[list[str], int]:
+    """Let children run, kill those that have a time of death (monotonic): what each said, and how many were killed."""
     said = dict.fromkeys(children, b"")
     alive = {pipe: (process, at) for pipe, (process, at) in children.items()}
     with selectors.DefaultSelector() as selector:
@@ -156,9 +156,9 @@ def gather(children: dict[int, tuple[int, float | None]]) -> dict[int, str]:
                     selector.unregister(key.fd)
                     os.close(key.fd)
                     alive.pop(key.fd, None)
-    for process, _ in children.values():
-        os.waitpid(process, 0)
-    return {pipe: text.decode() for pipe, text in said.items()}
+    ends = [os.waitpid(process, 0)[1] for process, _ in children.values()]
+    killed = sum(os.WIFSIGNALED(end) and os.WTERMSIG(end) == signal.SIGKILL for end in ends)
+    return [text.decode() for text in said.values()], killed
 
 
 class Home:
@@ -185,10 +185,11 @@ class Home:
                 lambda say, names=names, callers=callers: asyncio.run(live(self._folder, names, callers, say))
             )
             children[pipe] = (process, time.monotonic() + life_s if dies else None)
-            self._tally.kills += dies
         self._tally.rounds += 1
         self._tally.processes += count
-        for text in gather(children).values():
+        texts, killed = gather(children)
+        self._tally.kills += killed
+        for text in texts:
             self._heard(text)
         asyncio.run(self._examine(f"round {number}", signatures=False))
 
@@ -209,7 +210,7 @@ class Home:
                 continue
             name, wait_us = line.split()
             self._acknowledged.add(name)
-            self._tally.longest_wait_s = max(self._tally.longest_wait_s, int(wait_us) / 1e6)
+            self._tally.longest_request_s = max(self._tally.longest_request_s, int(wait_us) / 1e6)
 
     async def _examine(self, when: str, *, signatures: bool) -> None:
         async with open_home(self._folder) as ledger:
@@ -241,7 +242,8 @@ def crowd(folder: Path) -> dict[str, Any]:
         names = [f"{place}-{k}" for k in range(_CROWD_APPENDS)]
         process, pipe = fork(lambda say, names=names: asyncio.run(append_only(folder, names, say)))
         children[pipe] = (process, None)
-    lines = [line for text in gather(children).values() for line in text.splitlines()]
+    texts, _ = gather(children)
+    lines = [line for text in texts for line in text.splitlines()]
     took_s = time.perf_counter() - begun
     refused = [line for line in lines if line.startswith("! ")]
     waits_s = sorted(int(line.split()[1]) / 1e6 for line in lines if not line.startswith("! "))
@@ -296,7 +298,7 @@ def soak(rounds: int, seed: int) -> dict[str, Any]:
         "fsck_findings": len(tally.findings),
         "errors": len(tally.errors),
         "first": [*tally.findings[:5], *tally.errors[:5]],
-        "max_wait_s": round(tally.longest_wait_s, 4),
+        "longest_request_s": round(tally.longest_request_s, 4),
         "crowd": met,
         "took_s": round(time.perf_counter() - begun),
     }
