@@ -238,7 +238,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=None, help="where to write; 0.9 GB per million entries")
+    parser.add_argument("--folder", type=Path, default=None, help="where to write; 0.7 GB per million entries")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         begun = time.perf_counter()
