@@ -16,7 +16,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
-from wattproof.methodology.errors import InvalidInput, LedgerLocked, LedgerUnusable
+from wattproof.methodology.errors import InvalidInput, LedgerError, LedgerLocked, LedgerUnusable
 from wattproof.resources.ledger.postgres.dialect import spell
 
 __all__ = [
@@ -121,6 +121,7 @@ def postgres_errors(dsn: str) -> Generator[None]:
     Raises:
         LedgerUnusable: the server or its tables.
         LedgerLocked: another process kept the head of a log.
+        LedgerError: PostgreSQL does not understand a statement.
         InvalidInput: a value that PostgreSQL cannot store.
     """
     try:
@@ -134,6 +135,11 @@ def postgres_errors(dsn: str) -> Generator[None]:
         raise LedgerUnusable(
             f"{place_of(dsn)} refuses this role: {_first_line(error)}. Grant it what "
             "`wattproof ledger migrate --print-schema` lists."
+        ) from error
+    except psycopg.ProgrammingError as error:
+        raise LedgerError(
+            f"The ledger in PostgreSQL cannot do this ({_first_line(error)}); nothing was written. "
+            "The one in SQLite may: please report it."
         ) from error
     except psycopg.DataError as error:
         raise InvalidInput("entry", f"cannot be stored ({_first_line(error)})", "correct that value") from error

@@ -193,7 +193,7 @@ class _Lane:
             error = LedgerLocked(
                 f"Others wrote to {place_of(self._dsn)} first, {_TRIES} times in a row. Ask again with the same ids."
             )
-        if error is not None and len(jobs) > 1 and not isinstance(error, LedgerError):
+        if error is not None and len(jobs) > 1 and not isinstance(error, LedgerUnusable | LedgerLocked):
             return False
         answer(jobs, error)
         return True
