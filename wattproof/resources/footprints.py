@@ -219,13 +219,24 @@ def scoped_terms(estimate: Estimate) -> tuple[tuple[Term, ...], tuple[Term, ...]
 
 def factor_terms(estimate: Estimate) -> tuple[ScopedTerm, ...]:
     """The terms of an estimate as means, their factors named by scope (`grid:FR`), for totals over requests."""
-    energy_terms, carbon_terms = scoped_terms(estimate)
-    if not carbon_terms:
-        return tuple((energy.name, mean(energy), None, energy.loadings, ()) for energy in energy_terms)
+    footprint, model = estimate.footprint, estimate.activity.model.id
+    of = (estimate.method, model, estimate.region_scope, estimate.provider)
+    if not footprint.carbon_terms:
+        return tuple([(e.name, mean(e), None, _named(e.loadings, *of), ()) for e in footprint.energy_terms])
     return tuple(
-        (energy.name, mean(energy), mean(carbon), energy.loadings, carbon.loadings)
-        for energy, carbon in zip(energy_terms, carbon_terms, strict=True)
+        [
+            (e.name, mean(e), mean(c), _named(e.loadings, *of), _named(c.loadings, *of))
+            for e, c in zip(footprint.energy_terms, footprint.carbon_terms, strict=True)
+        ]
     )
+
+
+@lru_cache(maxsize=4096)
+def _named(loadings: Loadings, method: Method, model: str, zone: str, provider: str) -> Loadings:
+    """The same factors, named by what they are shared over; alike in every request to one deployment."""
+    values = {"model": model, "zone": zone, "provider": provider}
+    (term,) = scoped((Term("", 0.0, loadings),), method.factor_scopes, values)
+    return term.loadings
 
 
 def _default_method(model: Model, deployment: Deployment | None) -> str:

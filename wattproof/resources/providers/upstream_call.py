@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import anyio
@@ -30,6 +31,8 @@ _MAX_ERROR_BYTES = 64 * 1024
 _CONNECT_TIMEOUT_S = 10.0
 # How long to wait for the end of the body after the answer's own end, so that the connection can be used again.
 _DRAIN_S = 0.2
+# Reading an address takes longer than all the rest of a request's head.
+_parsed = lru_cache(maxsize=256)(httpx2.URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class UpstreamCall:
         return self.deployment.base_url.rstrip("/") + self.path
 
     def left_s(self) -> float:
-        return self.deadline - anyio.current_time()
+        return self.deadline - asyncio.get_running_loop().time()
 
     def late(self) -> UpstreamError:
         return UpstreamError("timeout", f"{self.host} did not finish before the deadline.", retryable=True)
@@ -76,7 +79,7 @@ async def opened(client: httpx2.AsyncClient, call: UpstreamCall, body: bytes) ->
     try:
         upstream = client.build_request(
             "POST",
-            call.url,
+            _parsed(call.url),
             content=body,
             headers=_headers(call),
             # The deadline is ours; a read timeout of the client's own would also end its neighbours on one connection.
@@ -176,13 +179,13 @@ async def body_chunks(response: httpx2.Response, call: UpstreamCall) -> AsyncGen
 
 async def drain(chunks: AsyncGenerator[bytes, None]) -> None:
     """Read on to the end of the body, briefly, so that the connection can serve the next call."""
-    with anyio.move_on_after(_DRAIN_S):
-        try:
+    try:
+        async with asyncio.timeout(_DRAIN_S):
             async for _ in chunks:
                 pass
-        except UpstreamError:
-            # The answer is complete; how the connection ends no longer matters.
-            return
+    except (UpstreamError, TimeoutError):
+        # The answer is complete; how the connection ends no longer matters.
+        return
 
 
 def stream_error(error: object, call: UpstreamCall) -> UpstreamError:

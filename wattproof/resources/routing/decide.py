@@ -180,6 +180,8 @@ def _allowed(scored: Scored, request: Request) -> Ranked:
 def _flags(candidate: Candidate, request: Request) -> tuple[str, ...]:
     """What a reader must know of the candidate, allowed or not."""
     policy, health = request.policy, candidate.health
+    if request.is_plain and candidate.unused_reading is None and not health.half_open:
+        return candidate.stale
     found: list[str] = []
     if request.dry_run:
         if candidate.unusable is not None:

@@ -33,7 +33,8 @@ _ANY_CONTEXT_TOKENS = 4096
 class Request:
     """What a limit is tested against besides the candidate.
 
-    `context_matters` says whether a context window that nobody states could be too small.
+    `context_matters` says whether a context window that nobody states could be too small; `is_plain`, that nothing is
+    asked for which could make a flag of what is unknown.
     """
 
     policy: Policy
@@ -42,10 +43,15 @@ class Request:
     dry_run: bool
     total_tokens: int = field(init=False)
     context_matters: bool = field(init=False)
+    is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "total_tokens", self.usage.total_tokens)
-        object.__setattr__(self, "context_matters", self.total_tokens > _ANY_CONTEXT_TOKENS)
+        total_tokens, policy = self.usage.total_tokens, self.policy
+        context_matters = total_tokens > _ANY_CONTEXT_TOKENS
+        asked = self.dry_run or context_matters or policy.zones or policy.max_latency_ms is not None
+        object.__setattr__(self, "total_tokens", total_tokens)
+        object.__setattr__(self, "context_matters", context_matters)
+        object.__setattr__(self, "is_plain", not asked)
 
 
 Test = Callable[[Candidate, Request], Limit | None]

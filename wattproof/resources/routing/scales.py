@@ -7,7 +7,7 @@ would count as much as one of 20 to 565, and an irrelevant candidate could chang
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["SCALES", "LogScale", "Scales"]
 
@@ -19,6 +19,10 @@ class LogScale:
     low: float
     high: float
     high_is_better: bool = False
+    _span: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_span", math.log(self.high / self.low))
 
     def score(self, value: float) -> float:
         """1.0 for the best end of the scale or better, 0.0 for the worst end or worse."""
@@ -27,7 +31,7 @@ class LogScale:
         elif value >= self.high:
             share = 1.0
         else:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
+            share = math.log(value / self.low) / self._span
         return share if self.high_is_better else 1.0 - share
 
 

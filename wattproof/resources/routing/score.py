@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from wattproof.methodology.propagate import Z90
@@ -30,7 +31,8 @@ class Basis(NamedTuple):
     readings: Sequence[Reading | None]
 
 
-class Scored(NamedTuple):
+@dataclass(slots=True)
+class Scored:
     """A candidate with its terms (each 0..1), the weighted sum of them, and whether it is in the best carbon band.
 
     `total` is rounded to 9 digits, so that floating-point noise never decides between equals.
@@ -49,7 +51,8 @@ class Scored(NamedTuple):
         return (("environment", self.environment), ("price", self.price), ("speed", self.speed))
 
 
-class _Located(NamedTuple):
+@dataclass(slots=True)
+class _Located:
     """A candidate of known location and its grams per kWh of reference energy.
 
     `ranked_as` is what ranks it: the median, or the high end where the zone is inferred; `location_sigma` is the log

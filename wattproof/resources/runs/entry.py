@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,12 +18,12 @@ from wattproof.resources.providers.reported import ReportedFootprint, cross_chec
 from wattproof.resources.receipts import build_payload, canonical, request_commitment
 from wattproof.resources.receipts.stated import stated
 from wattproof.resources.receipts.statement import Statement
-from wattproof.resources.routing import Candidate
+from wattproof.resources.routing import Candidate, Decision, decision_json
 from wattproof.resources.runs.plan import Plan
 from wattproof.resources.runs.records import RunRequest
 from wattproof.resources.runs.tally import Tally
 
-__all__ = ["Entry", "Outcome", "build_entry"]
+__all__ = ["Entry", "Outcome", "Trace", "build_entry"]
 
 Outputs = Mapping[str, Mapping[str, Any] | None]
 
@@ -31,11 +31,24 @@ _NANO = 1_000_000_000
 _INTEGER_NAMES: Mapping[str, str] = {field: name for name, (field, _) in AMOUNTS.items()}
 
 
+class Trace(NamedTuple):
+    """A decision as JSON, and the SHA-256 of that in hex."""
+
+    text: str
+    sha256: str
+
+    @classmethod
+    def of(cls, decision: Decision) -> Trace:
+        """The trace of `decision`."""
+        written = decision_json(decision)
+        return cls(written.decode(), sha256(written).hexdigest())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a run ended. `candidate` is the one of the last try; its reading is the one that accounts.
 
-    `body` is the canonical request, `trace` the decision as JSON, `salt` and `nonce` are random. `end` is None where no
+    `body` is the canonical request and `digest` its SHA-256; `salt` and `nonce` are random. `end` is None where no
     answer was completed.
     """
 
@@ -43,8 +56,9 @@ class Outcome:
     request: RunRequest
     request_id: str
     body: bytes
+    digest: bytes
     plan: Plan
-    trace: bytes
+    trace: Trace
     candidate: Candidate
     tally: Tally
     status: EntryStatus
@@ -131,7 +145,7 @@ def _draft(outcome: Outcome, found: Estimate, amounts: Outputs) -> EntryDraft:
         kind="inference",
         status=outcome.status,
         request_id=outcome.request_id,
-        request_digest=sha256(outcome.body).digest(),
+        request_digest=outcome.digest,
         occurred_at=outcome.occurred_at,
         workload=request.workload.value,
         provider=deployment.provider,
@@ -168,7 +182,7 @@ def _draft(outcome: Outcome, found: Estimate, amounts: Outputs) -> EntryDraft:
         parent_id=request.parent_id,
         step_kind=request.step_kind,
         provider_request_id=None if end is None else _text(end.provider_request_id),
-        decision_json=outcome.trace.decode(),
+        decision_json=outcome.trace.text,
     )
 
 
@@ -176,6 +190,7 @@ def _payload_fields(outcome: Outcome, found: Estimate, amounts: Outputs, draft: 
     decision = outcome.plan.decision
     candidate = outcome.candidate
     routing = candidate.annual_reading if decision.forced_annual_by is not None else candidate.ceiling_reading
+    accounting = found.reading.as_dict()
     return {
         "log_id": draft.log_id,
         "occurred_at": draft.occurred_at,
@@ -205,8 +220,8 @@ def _payload_fields(outcome: Outcome, found: Estimate, amounts: Outputs, draft: 
         "outputs": amounts,
         "reasons": found.footprint.reasons,
         "operands": found.operands,
-        "accounting": found.reading.as_dict(),
-        "routing": routing.as_dict(),
+        "accounting": accounting,
+        "routing": accounting if routing is found.reading else routing.as_dict(),
         "cost_micros": draft.cost_micros,
         "currency": draft.currency,
         "latency_ms": draft.latency_ms,
@@ -214,7 +229,7 @@ def _payload_fields(outcome: Outcome, found: Estimate, amounts: Outputs, draft: 
         "parent_id": draft.parent_id,
         "step_kind": draft.step_kind,
         "tags": draft.tags,
-        "decision_sha256": sha256(outcome.trace).hexdigest(),
+        "decision_sha256": outcome.trace.sha256,
         "request_commitment": request_commitment(outcome.salt, outcome.body),
         "nonce": outcome.nonce,
     }

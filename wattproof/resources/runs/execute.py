@@ -164,10 +164,11 @@ async def _answer(run: Run, others_left: bool) -> AsyncGenerator[ChatDelta | Run
         api_key=key_for(deployment, deps.environ),
         timeout_s=max(run.left_s, _LEAST_TIMEOUT_S),
         embedded=deps.embedded,
-        base_url=endpoint_for(deployment, deps.environ),
+        base_url=None if deployment.base_url_env is None else endpoint_for(deployment, deps.environ),
     )
     await checkpoint_if_cancelled()
     run.sent = True
+    run.trace_soon()
     async with aclosing(stream(deployment, run.ask.request.chat, connection)) as events:
         while run.end is None:
             event = await _next(run, events, others_left)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from wattproof.methodology.models import Model, find_model
 from wattproof.methodology.quantity import Usage
-from wattproof.resources.providers import ExchangeRate, deployments_for, usage_so_far
+from wattproof.resources.providers import Deployment, ExchangeRate, deployments_for, usage_so_far
 from wattproof.resources.providers.adapters import serves
+from wattproof.resources.providers.records import UpstreamRequest
 from wattproof.resources.routing import Decision, Policy, Ranked, assemble, decide, parse_model, place_of
 from wattproof.resources.routing.limits import in_zones
 from wattproof.resources.runs.records import RunDeps, RunRequest
 
 __all__ = ["Plan", "effective_policy", "plan", "timestamp"]
+
+_MOST_FOUND = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: b
     policy = effective_policy(request, policy)
     expected = Usage(usage_so_far(request.chat, "").input_tokens, request.max_output_tokens)
     now_s = deps.clock()
-    offers = [offer for offer in deployments_for(model.id, deps.catalogue) if serves(offer, request.chat)]
+    offers = _offers(model, deps.catalogue, request.chat)
     rates = None if deps.rates is None else deps.rates()
     readings = None
     if deps.grid is not None:
@@ -57,7 +60,7 @@ async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: b
         expected,
         offers,
         now_s,
-        health=lambda deployment_id: deps.health.health(deployment_id, now_s),
+        health=partial(deps.health.health, now_s=now_s),
         unusable=deps.why_unusable,
         readings=readings,
         rates=rates,
@@ -67,6 +70,22 @@ async def plan(request: RunRequest, policy: Policy, deps: RunDeps, *, dry_run: b
         policy, expected, candidates, now=timestamp(now_s), dry_run=dry_run, incumbent=deps.incumbents.get(kind)
     )
     return Plan(model, expected, decision, _order(decision), kind, rates)
+
+
+_found: dict[tuple[int, str, type], tuple[tuple[Deployment, ...], tuple[Deployment, ...]]] = {}
+
+
+def _offers(model: Model, catalogue: tuple[Deployment, ...], asked: UpstreamRequest) -> tuple[Deployment, ...]:
+    """The deployments that serve this kind of request with the model; looked up once for each catalogue."""
+    # What is kept holds on to its catalogue, so that its identity stays its own.
+    key = (id(catalogue), model.id, type(asked))
+    kept = _found.get(key)
+    if kept is None:
+        offers = tuple([offer for offer in deployments_for(model.id, catalogue) if serves(offer, asked)])
+        if len(_found) >= _MOST_FOUND:
+            _found.clear()
+        kept = _found[key] = catalogue, offers
+    return kept[1]
 
 
 def effective_policy(request: RunRequest, policy: Policy) -> Policy:

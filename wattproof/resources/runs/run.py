@@ -9,10 +9,10 @@ from wattproof.methodology.errors import BudgetExceeded, LedgerError, LedgerLock
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger.records import AttemptState, EntryStatus, Replay, Settled
 from wattproof.resources.providers import ChatEnd, usage_so_far
-from wattproof.resources.routing import Candidate, decision_json
+from wattproof.resources.routing import Candidate
 from wattproof.resources.runs.ask import Ask
 from wattproof.resources.runs.attempt import Failure, attempt_draft, failure_code
-from wattproof.resources.runs.entry import Entry, Outcome, build_entry
+from wattproof.resources.runs.entry import Entry, Outcome, Trace, build_entry
 from wattproof.resources.runs.plan import Plan, timestamp
 from wattproof.resources.runs.records import RunDeps, RunSettled
 from wattproof.resources.runs.shielded import shielded
@@ -33,7 +33,7 @@ class Run:
 
     `attempt_no` is that of the last try and `is_open` whether the ledger still has it as open; `sent` says whether its
     request went out and is not yet accounted for, `parts` and `end` hold what came back. `over` is set once nothing
-    more may be written for this run. `written` is the decision as JSON, once it was needed; `held_back` says which
+    more may be written for this run. `written` is the trace of the decision, once it was needed; `held_back` says which
     tries were not made, `refused` what a budget said of the one that would have taken least; `claimed` is the
     deployment that this run may try alone while it recovers.
     """
@@ -44,7 +44,7 @@ class Run:
     started: float
     occurred_at: str
     candidate: Candidate
-    written: bytes | None = None
+    written: Trace | None = None
     tally: Tally = field(default_factory=Tally)
     attempt_no: int = 0
     attempt_started: float = 0.0
@@ -80,11 +80,16 @@ class Run:
         """Seconds until the deadline of the whole run."""
         return self.ask.left_s()
 
-    def trace(self) -> bytes:
-        """The decision as JSON."""
+    def trace(self) -> Trace:
+        """The decision as the entry will hold it."""
         if self.written is None:
-            self.written = decision_json(self.plan.decision)
+            self.written = Trace.of(self.plan.decision)
         return self.written
+
+    def trace_soon(self) -> None:
+        """Write the trace while the provider works: two turns of the event loop from now its request is out."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self.trace)
 
     def may_try(self, candidate: Candidate) -> bool:
         """Whether one more try there stays within what the policy allows the whole run; else it is noted."""
@@ -180,9 +185,6 @@ class Run:
 
     async def _open_attempt(self, candidate: Candidate) -> Replay | None:
         """Shielded as a whole, so that a try that is recorded is also known here, whoever cancels meanwhile."""
-        if self.written is None:
-            # While the ledger's thread writes, this one prepares what the entry will need.
-            asyncio.get_running_loop().call_soon(self.trace)
         opened = await self.deps.ledger.open_attempt(attempt_draft(self.ask, self.plan, candidate))
         if isinstance(opened, Replay):
             self.over = True
@@ -204,6 +206,7 @@ class Run:
                 request=self.ask.request,
                 request_id=self.ask.request_id,
                 body=self.ask.body,
+                digest=self.ask.digest,
                 plan=self.plan,
                 trace=self.trace(),
                 candidate=self.candidate,

@@ -45,6 +45,8 @@ class Tally:
         Raises:
             InvalidInput: it exceeds what a request can have.
         """
+        if len(self.shares) == 1:
+            return self.shares[0].usage
         return Usage(
             input_tokens=self._sum(lambda usage: usage.input_tokens),
             output_tokens=self._sum(lambda usage: usage.output_tokens),
