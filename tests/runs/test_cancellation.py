@@ -220,6 +220,53 @@ async def test_shielded_work_ends_before_the_cancellation_is_raised() -> None:
     assert done == [1]
 
 
+async def test_a_cancelled_scope_waits_for_shielded_work() -> None:
+    done: list[int] = []
+    gate = asyncio.Event()
+
+    async def work() -> None:
+        await gate.wait()
+        done.append(1)
+
+    async def open_the_gate() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gate.set()
+
+    opening = asyncio.ensure_future(open_the_gate())
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await shielded(work())
+    assert scope.cancelled_caught
+    assert done == [1]
+    await opening
+
+
+async def test_whoever_is_cancelled_by_scope_and_task_learns_of_both() -> None:
+    gate, caught = asyncio.Event(), list[bool]()
+
+    async def work() -> int:
+        await gate.wait()
+        return 1
+
+    async def one() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await shielded(work())
+        caught.append(scope.cancelled_caught)
+
+    task = asyncio.ensure_future(one())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert caught == []
+
+
 async def test_shielded_returns_and_raises_like_the_work() -> None:
     async def fails() -> None:
         raise ZeroDivisionError
