@@ -47,6 +47,7 @@ async def old(old_home: Path, clock: Any, drafts: Any) -> AsyncIterator[Ledger]:
         await ledger.operations.begin("local", "op2", parent_id="op")
         await drafts.settle(ledger, "r1", log_id="tenant", occurred_at="2026-10-05T00:00:00Z")
         await ledger.periods.close("tenant", "2026-10")
+        await ledger.log.rotate_issuer()
         await ledger.log.checkpoint("local")
         yield ledger
 
@@ -79,14 +80,14 @@ def new_home(open_home: Callable[..., Ledger], old: Ledger) -> Callable[[], Ledg
 async def test_every_root_is_the_same(old: Ledger, move: Move, new_home: Callable[[], Ledger]) -> None:
     done = move()
     assert [(log.log_id, log.size, log.before, log.now) for log in done] == [
-        ("local", 301, 0, 301),
-        ("tenant", 1, 0, 1),
+        ("local", 302, 0, 302),
+        ("tenant", 2, 0, 2),
     ]
     async with new_home() as new:
         for log in done:
             assert await new.head(log.log_id) == await old.head(log.log_id) == (log.size, log.root)
         report = await new.fsck()
-    assert (report.entry_count, report.findings) == (302, ())
+    assert (report.entry_count, report.findings) == (304, ())
 
 
 async def test_entries_receipts_totals_and_proofs_are_the_same(
@@ -94,7 +95,7 @@ async def test_entries_receipts_totals_and_proofs_are_the_same(
 ) -> None:
     move()
     async with new_home() as new:
-        for seq in (0, 255, 256, 300):
+        for seq in (0, 255, 256, 301):
             assert await new.get("local", seq=seq) == await old.get("local", seq=seq)
             assert await new.inclusion("local", seq) == await old.inclusion("local", seq)
         for query in (
@@ -120,7 +121,7 @@ async def test_tries_budgets_operations_and_closed_months_come_along(
         other = replace(BUDGET, unit="tokens")
         await new.budgets.set(BudgetDraft(other, 5), by="owner")
         assert [left.budget.key for left in await new.budgets.all("local")] == [BUDGET, other]
-        assert (await drafts.settle(new, "after")).seq == 301
+        assert (await drafts.settle(new, "after")).seq == 302
         assert (await new.fsck()).findings == ()
 
 
@@ -137,8 +138,8 @@ async def test_a_second_run_copies_what_came_since_and_what_was_erased(
         await drafts.settle(old, f"later{number}")
     clock.now_s += 1
     await old.log.checkpoint("local")
-    assert [(log.before, log.now) for log in move()] == [(301, 331), (1, 1)]
-    assert [(log.before, log.now) for log in move()] == [(331, 331), (1, 1)]
+    assert [(log.before, log.now) for log in move()] == [(302, 332), (2, 2)]
+    assert [(log.before, log.now) for log in move()] == [(332, 332), (2, 2)]
     async with new_home() as new:
         assert await new.head("local") == await old.head("local")
         assert await new.get_jws(erased.receipt_id) is None
@@ -161,7 +162,7 @@ async def test_a_run_that_was_cut_off_goes_on_where_it_stopped(
     seen: list[int] = []
 
     def progress(log_id: str, done: int, size: int) -> None:
-        assert (log_id, size) == ("local", 301)
+        assert (log_id, size) == ("local", 302)
         seen.append(done)
         if done == 200:
             raise KeyboardInterrupt
@@ -170,7 +171,7 @@ async def test_a_run_that_was_cut_off_goes_on_where_it_stopped(
         migrate(old_home / "ledger.sqlite3", dsn, schema=schema, clock=clock, progress=progress)
     assert seen == [0, 100, 200]
     (local, _) = move()
-    assert (local.before, local.now) == (200, 301)
+    assert (local.before, local.now) == (200, 302)
     async with new_home() as new:
         assert await new.head("local") == await old.head("local")
         assert (await new.fsck()).findings == ()
@@ -182,10 +183,10 @@ async def test_a_database_that_has_something_else_is_left_alone(
     move()
     async with new_home() as new:
         await drafts.settle(new, "only here")
-    with pytest.raises(LedgerForked, match="302 entries in PostgreSQL, which are not the first 302 of the 301"):
+    with pytest.raises(LedgerForked, match="303 entries in PostgreSQL, which are not the first 303 of the 302"):
         move()
     await drafts.settle(old, "only there")
-    with pytest.raises(LedgerForked, match="not the first 302 of the 302"):
+    with pytest.raises(LedgerForked, match="not the first 303 of the 303"):
         move()
 
 
@@ -195,7 +196,7 @@ async def test_a_plan_says_what_is_to_do_and_makes_nothing(
 ) -> None:
     dsn, schema = target
     found = plan(old_home / "ledger.sqlite3", dsn, schema=schema)
-    assert [(log.log_id, log.size, log.before) for log in found] == [("local", 301, 0), ("tenant", 1, 0)]
+    assert [(log.log_id, log.size, log.before) for log in found] == [("local", 302, 0), ("tenant", 2, 0)]
     plan(old_home / "ledger.sqlite3", server.owner, schema="nowhere")
     with psycopg.connect(server.superuser) as connection:
         assert connection.execute("SELECT to_regnamespace('nowhere')").fetchone() == (None,)

@@ -14,7 +14,7 @@ from wattproof.resources.receipts import Issuer
 from wattproof.resources.receipts.key_statement import KeyRole
 from wattproof.resources.receipts.keys import write_jwks
 
-__all__ = ["SharedKeyring", "require_supplied"]
+__all__ = ["SharedKeyring", "publish_keys", "require_supplied"]
 
 _ROLES: tuple[KeyRole, ...] = ("issuer", "log")
 _ALL = "SELECT jwk FROM published_key WHERE role = %s ORDER BY place"
@@ -85,19 +85,22 @@ class SharedKeyring(Keyring):
         try:
             with postgres_errors(self._dsn):
                 for role in _ROLES:
-                    self._exchange(raw, role)
+                    ours: list[dict[str, Any]] = self.key_set(role)["keys"]
+                    merged = publish_keys(raw, role, ours)
+                    if merged != ours:
+                        write_jwks(self.set_path(role), {"keys": merged})
         finally:
             raw.close()
 
-    def _exchange(self, raw: Raw, role: KeyRole) -> None:
-        theirs = [json.loads(jwk) for (jwk,) in raw.execute(_ALL, (role,))]
-        ours: list[dict[str, Any]] = self.key_set(role)["keys"]
-        merged = _merged(theirs, ours)
-        if merged != ours:
-            write_jwks(self.set_path(role), {"keys": merged})
-        for jwk in merged:
-            if jwk not in theirs:
-                raw.execute(_ADD, (role, jwk["kid"], json.dumps(jwk, sort_keys=True)))
+
+def publish_keys(raw: Raw, role: str, ours: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Publish the JWKs `ours` of a role in the database; returns every key that is published there then."""
+    theirs = [json.loads(jwk) for (jwk,) in raw.execute(_ALL, (role,))]
+    merged = _merged(theirs, ours)
+    for jwk in merged:
+        if jwk not in theirs:
+            raw.execute(_ADD, (role, jwk["kid"], json.dumps(jwk, sort_keys=True)))
+    return merged
 
 
 def _merged(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

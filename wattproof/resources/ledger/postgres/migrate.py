@@ -16,10 +16,11 @@ from wattproof.methodology.errors import LedgerForked, LedgerUnusable
 from wattproof.resources.ledger.driver import open_reader, sqlite3, sqlite_errors
 from wattproof.resources.ledger.postgres.connection import Session, connect, no_transaction, postgres_errors
 from wattproof.resources.ledger.postgres.copying import Copy, Progress
+from wattproof.resources.ledger.postgres.keys import publish_keys
 from wattproof.resources.ledger.postgres.opening import prepare
 from wattproof.resources.ledger.schema import VERSION
 from wattproof.resources.ledger.times import rfc3339
-from wattproof.resources.receipts import Frontier, leaf_hash
+from wattproof.resources.receipts import Frontier, leaf_hash, read_jwks
 
 __all__ = ["MigratedLog", "Progress", "migrate", "plan"]
 
@@ -58,6 +59,8 @@ def migrate(
 ) -> tuple[MigratedLog, ...]:
     """Copy the ledger in `file` (SQLite) to the database `dsn`, and compare the roots. Blocks; may be repeated.
 
+    The public keys beside the file are published there; private keys stay where they are.
+
     Raises:
         LedgerForked: a log in PostgreSQL is not the beginning of the one in the file, or the roots differ at the end.
         LedgerUnusable: a side cannot be used, is of another version or kind.
@@ -68,6 +71,9 @@ def migrate(
         raw = connect(dsn, schema)
         try:
             with postgres_errors(dsn):
+                for role, name in (("issuer", "jwks.json"), ("log", "log.jwks.json")):
+                    published = file.parent / "keys" / name
+                    publish_keys(raw, role, read_jwks(published)["keys"] if published.exists() else ())
                 session = Session(raw)
                 copy = Copy(source, session, clock)
                 return tuple(_migrated(source, session, copy, log_id, progress) for log_id in _logs(source))
