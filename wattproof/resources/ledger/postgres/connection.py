@@ -77,20 +77,26 @@ def connect(dsn: str, schema: str) -> Raw:
         try:
             raw.adapters.register_loader("numeric", _Number)
             raw.adapters.register_dumper(bool, _Flag)
-            for name, value in (
-                ("search_path", schema),
-                ("lock_timeout", f"{LOCK_TIMEOUT_S}s"),
-                ("idle_in_transaction_session_timeout", f"{_IDLE_TIMEOUT_S}s"),
-                ("timezone", "UTC"),
+            settings = {
+                "search_path": schema,
+                "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+                "idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s",
+                "timezone": "UTC",
                 # A plan that was made while a table was small would be kept while it grows.
-                ("plan_cache_mode", "force_custom_plan"),
-            ):
-                raw.execute("SELECT set_config(%s, %s, false)", (name, value))
+                "plan_cache_mode": "force_custom_plan",
+            }
+            _configure(raw, settings)
             _require_durable(raw, dsn)
         except BaseException:
             raw.close()
             raise
     return raw
+
+
+def _configure(raw: Raw, settings: Mapping[str, str]) -> None:
+    """Set what a connection is to keep, in one round trip."""
+    each = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+    raw.execute(f"SELECT {each}".encode(), [word for setting in settings.items() for word in setting])
 
 
 def _require_durable(raw: Raw, dsn: str) -> None:
@@ -172,8 +178,7 @@ class Session:
 
     def prefer_indexes(self) -> None:
         """Have few rows looked up one by one, which tables without statistics would not suggest to PostgreSQL."""
-        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
-            self.raw.execute("SELECT set_config(%s, 'off', false)", (f"enable_{way}",))
+        _configure(self.raw, {f"enable_{way}": "off" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin")})
 
     def begin(self, log_id: str) -> None:
         """Begin a transaction that sees the rows of `log_id`, or of every log."""

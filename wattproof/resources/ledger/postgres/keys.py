@@ -59,11 +59,6 @@ class SharedKeyring(Keyring):
         self._schema = schema
         self._log_ids: set[str] = set()
 
-    def ensure(self, role: KeyRole, *, has_signed: bool) -> None:
-        """Publish what signs now."""
-        super().ensure(role, has_signed=has_signed)
-        self.exchange()
-
     def limit(self, role: KeyRole, kid: str, **limits: int) -> None:
         """Publish limits in time (Unix seconds) of a key."""
         super().limit(role, kid, **limits)

@@ -69,9 +69,9 @@ def open_postgres_ledger(
         dsn=dsn,
         schema=schema,
     )
-    keyring.exchange()
     keyring.ensure("issuer", has_signed=True)
     keyring.ensure("log", has_signed=True)
+    keyring.exchange()
     readers = PostgresReaders(dsn, schema)
     keyring.publish_vkeys(readers.read(logs))
     return PostgresLedger(
