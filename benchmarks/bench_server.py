@@ -34,9 +34,10 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 
 from wattproof import __version__
-from wattproof.server.mcp_tools import TOOLS, sdk_tool
+from wattproof.server.mcp_tools import sdk_tool
 from wattproof.server.open import open_deps
 from wattproof.server.settings import load_settings
+from wattproof.server.tool_table import TOOLS
 from wattproof.tools.estimate_request import EstimateResult
 
 ROOT = Path(__file__).resolve().parent.parent

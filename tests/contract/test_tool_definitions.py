@@ -17,8 +17,8 @@ import pytest
 from mcp import Client
 
 from wattproof.server.app import build_server
-from wattproof.server.mcp_tools import PROFILE_TOOLS, tools_of
 from wattproof.server.settings import PROFILES
+from wattproof.server.tool_table import PROFILE_TOOLS, tools_of
 
 if TYPE_CHECKING:
     from tests.fakes.installation import Installation

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from wattproof.server.mcp_errors import argument_problems
-from wattproof.server.mcp_tools import TOOLS
+from wattproof.server.tool_table import TOOLS
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

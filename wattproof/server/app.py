@@ -11,7 +11,8 @@ from mcp.server.caching import CacheHint
 
 from wattproof import __version__
 from wattproof.server.mcp_resources import add_resources
-from wattproof.server.mcp_tools import sdk_tool, tools_of
+from wattproof.server.mcp_tools import sdk_tool
+from wattproof.server.tool_table import tools_of
 
 if TYPE_CHECKING:
     from wattproof.tools.deps import Deps

@@ -25,6 +25,7 @@ from mcp.types.version import is_version_at_least
 from pydantic import BaseModel, Field
 
 from wattproof.methodology.errors import BudgetExceeded
+from wattproof.server.mcp_deps import deps_of
 
 if TYPE_CHECKING:
     from wattproof.tools.deps import Deps
@@ -117,7 +118,7 @@ def _shortfall(error: BudgetExceeded) -> int:
 
 
 async def _grant(error: BudgetExceeded, ctx: Context[Deps, Any]) -> None:
-    deps: Deps = ctx.request_context.lifespan_context
+    deps = deps_of(ctx)
     ledger = await deps.ledger()
     client = ctx.session.client_params
     name = "" if client is None else "".join(filter(str.isprintable, client.client_info.name))[:80]

@@ -10,10 +10,11 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
+from wattproof.server.mcp_deps import deps_of
 from wattproof.server.mcp_errors import told_to_reader
 
 if TYPE_CHECKING:
-    from wattproof.tools.deps import Deps
+    pass
 
 __all__ = ["add_resources"]
 
@@ -74,7 +75,7 @@ def _zone(zone: str) -> str:
 
 
 async def _receipt(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002  (the name in the URI)
-    deps: Deps = ctx.request_context.lifespan_context
+    deps = deps_of(ctx)
     with told_to_reader():
         from wattproof.tools.views import receipt_view
 
