@@ -272,6 +272,14 @@ def _add_keeping(connection: sqlite3.Connection) -> None:
     add_keeping_tables(connection)
 
 
+def _add_running(connection: sqlite3.Connection) -> None:
+    # Every run looks for tries whose lease ran out; `attempt_unsettled` holds abandoned ones too, and SQLite prefers
+    # the primary key to it, which reads every try that the log ever had.
+    connection.execute(
+        "CREATE INDEX IF NOT EXISTS attempt_running ON attempt (log_id, lease_expires_at) WHERE state = 'open'"
+    )
+
+
 STEPS: tuple[tuple[str, Step], ...] = (
     ("0001_ledger", _add_ledger),
     ("0002_external", _add_external),
@@ -279,6 +287,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("0004_operations", _add_operations),
     ("0005_periods", _add_periods),
     ("0006_keeping", _add_keeping),
+    ("0007_running", _add_running),
 )
 """Each version of the tables: its name, and what adds it to the version before. Every store takes the same steps."""
 
