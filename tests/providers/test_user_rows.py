@@ -453,3 +453,12 @@ def read_or_refused(content: dict[str, Any]) -> UserRows | InvalidInput:
         return user_rows_from(content)
     except InvalidInput as error:
         return error
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
+    first = load(tmp_path, PROVIDER + MODEL)
+    assert load(tmp_path, PROVIDER + MODEL) is first
+    second = load(tmp_path, PROVIDER + MODEL.replace("120b", "20b"))
+    assert [row.model for row in second.deployments] == ["gpt-oss-20b"]
+    with pytest.raises(InvalidInput, match="is no TOML"):
+        load(tmp_path, "[")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,6 @@ def load_user_rows(path: Path) -> UserRows:
         InvalidInput: the file cannot be read, is no TOML, or a field is wrong; names file, table, field and what would
             work. Nothing of it is loaded.
     """
-    import tomllib
-
     fix = "correct the file, or move it away"
     try:
         raw = path.read_bytes()
@@ -56,12 +55,20 @@ def load_user_rows(path: Path) -> UserRows:
         raise InvalidInput(path.name, f"cannot be read ({error.strerror})", fix) from None
     if len(raw) > _MOST_BYTES:
         raise InvalidInput(path.name, "is larger than 1 MiB", fix)
+    return _rows_of(raw, path.name)
+
+
+# Every run asks for the exchange rates: the file is read then, and parsed when it has changed.
+@lru_cache(maxsize=2)
+def _rows_of(raw: bytes, file: str) -> UserRows:
+    import tomllib
+
     try:
         content = tomllib.loads(raw.decode(), parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
         said = str(error).split("\n", 1)[0][:80]
-        raise InvalidInput(path.name, f"is no TOML in UTF-8 ({said!r})", fix) from None
-    return user_rows_from(content, path.name)
+        raise InvalidInput(file, f"is no TOML in UTF-8 ({said!r})", "correct the file, or move it away") from None
+    return user_rows_from(content, file)
 
 
 def user_rows_from(content: Mapping[str, Any], file: str = "providers.toml") -> UserRows:
