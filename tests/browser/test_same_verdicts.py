@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from dataclasses import asdict
 from hashlib import sha256
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -17,9 +19,13 @@ from tests.browser.tampered import TAMPERED
 from tests.receipts.conftest import MakePayload
 from wattproof.methodology import Usage, all_methods, get_method
 from wattproof.methodology.methods import Telemetry
+from wattproof.methodology.quantity import Operand
 from wattproof.resources.receipts import SIMULATION_TYP, Issuer, sign
+from wattproof.resources.receipts.adjustment import change, former
 from wattproof.resources.receipts.base64url import decode, encode
 from wattproof.resources.receipts.canonical import dumps
+from wattproof.resources.receipts.jws import sign_encoded
+from wattproof.resources.receipts.schema import USAGE_COUNTS
 
 METHODS = {method.id: method for method in all_methods()}
 
@@ -60,6 +66,32 @@ def test_metered_energy_computes_again_in_both(agree: Agree, make_payload: MakeP
     for activity in ({"samples": samples}, {"samples": samples, "opinion_ref": "ISAE 3000, 2026"}):
         made = make_payload(get_method("vetted/ladder"), activity=activity)
         assert agree(sign(made, issuer)).verdicts["arithmetic"][0] == "pass"
+
+
+def test_an_adjustment_to_fewer_tokens_computes_again_in_both(
+    agree: Agree, make_payload: MakePayload, issuer: Issuer
+) -> None:
+    payload = make_payload()
+    method = get_method(payload["method_id"])
+    numbers = {each["name"]: Operand(**each).number for each in payload["operands"]}
+    (tokens,) = (each for each in payload["operands"] if each["name"] == "input_tokens")
+    earlier = former(Operand(**{**tokens, "value": tokens["value"] + 500}))
+    payload["operands"].append(asdict(earlier))
+    payload["operands"].sort(key=itemgetter("name"))
+    payload["usage"] |= dict.fromkeys(USAGE_COUNTS, 0) | {"input_tokens": -500}
+    payload["outputs"] |= change(method, numbers, {"input_tokens": earlier.number}, payload["boundary"])
+    payload["kind"] = "adjustment"
+
+    found = agree(sign(payload, issuer))
+
+    assert found.verdicts["arithmetic"][0] == "pass"
+    assert payload["outputs"]["energy_nwh"]["median"] < 0
+
+
+def test_only_an_adjustment_may_have_negative_usage(agree: Agree, make_payload: MakePayload, issuer: Issuer) -> None:
+    payload = make_payload()
+    payload["usage"]["input_tokens"] = -1
+    assert agree(sign_encoded(dumps(payload), issuer)).verdicts["arithmetic"][0] != "pass"
 
 
 @settings(

@@ -139,7 +139,7 @@ const payloadCheck = record(
     renewable_ratio_bps: ratioBps,
     ghg_scope: oneOf("scope3.cat1", "scope2"),
     usage: record({
-      ...each(USAGE_COUNTS, integer(0, MAX_TOKENS)),
+      ...each(USAGE_COUNTS, integer(-MAX_TOKENS, MAX_TOKENS)),
       usage_source: oneOf("provider", "local_count", "caller"),
     }),
     method_id: textCheck,
@@ -183,9 +183,14 @@ function validatePayload(payload) {
     if (low !== null && !(low <= median && median <= high)) malformed(path, "is not in the order low, median, high");
     if (median < 0 && payload.kind !== "adjustment") malformed(path, "is negative");
   }
-  const { usage } = payload;
-  if (usage.cached_input_tokens > usage.input_tokens) malformed("usage.cached_input_tokens", "is more than its whole");
-  if (usage.reasoning_tokens > usage.output_tokens) malformed("usage.reasoning_tokens", "is more than its whole");
+  if (payload.kind !== "adjustment") validateUsage(payload.usage);
   const names = payload.operands.map((operand) => operand.name);
   if (names.some((name, at) => at > 0 && names[at - 1] >= name)) malformed("operands", "are not sorted by name");
+}
+
+/** Of a request. What an adjustment changes may be negative, and a part of it may change more than the whole. */
+function validateUsage(usage) {
+  for (const name of USAGE_COUNTS) if (usage[name] < 0) malformed(`usage.${name}`, "is negative");
+  if (usage.cached_input_tokens > usage.input_tokens) malformed("usage.cached_input_tokens", "is more than its whole");
+  if (usage.reasoning_tokens > usage.output_tokens) malformed("usage.reasoning_tokens", "is more than its whole");
 }
