@@ -78,3 +78,12 @@ def test_another_kind_of_address_is_refused_without_showing_it(wattproof: Run) -
     assert done.returncode == 2
     assert "WATTPROOF_LEDGER" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_the_doctor_warns_of_a_role_that_row_security_does_not_bind(wattproof: Run, server: Server) -> None:
+    bound = wattproof("one", "doctor")
+    free = wattproof("one", "doctor", WATTPROOF_LEDGER=server.superuser)
+
+    assert "row-level security" not in bound.stdout
+    assert "passes row-level security, which keeps logs apart" in " ".join(free.stdout.split())
+    assert "BYPASSRLS" in free.stdout

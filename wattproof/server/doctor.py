@@ -111,9 +111,23 @@ async def _ledger(settings: Settings) -> Check:
     try:
         async with open_existing_ledger(settings) as ledger:
             size, root = await ledger.head(LOG_ID)
+        unguarded = _unguarded(settings)
     except WattproofError as error:
         return Check("ledger", "fail", str(error), "wattproof ledger fsck says more.")
-    return Check("ledger", "ok", f"{size} entries, root {root.hex()[:16]}…, key {ledger.issuer.kid[:12]}…")
+    said = f"{size} entries, root {root.hex()[:16]}…, key {ledger.issuer.kid[:12]}…"
+    if unguarded:
+        fix = "Use a role without SUPERUSER and BYPASSRLS; its grants: `wattproof ledger migrate --print-schema`."
+        return Check("ledger", "note", f"{said}; its role passes row-level security, which keeps logs apart", fix)
+    return Check("ledger", "ok", said)
+
+
+def _unguarded(settings: Settings) -> bool:
+    """Whether nothing but our own statements keeps the logs of a shared ledger apart."""
+    if settings.ledger_dsn is None:
+        return False
+    from wattproof.resources.ledger.postgres import passes_row_security
+
+    return passes_row_security(settings.ledger_dsn)
 
 
 def _sqlite() -> Check:

@@ -9,11 +9,11 @@ from wattproof.methodology.errors import Unavailable
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger.postgres.ledger import PostgresLedger
-    from wattproof.resources.ledger.postgres.opening import open_postgres_ledger
+    from wattproof.resources.ledger.postgres.opening import open_postgres_ledger, passes_row_security
 
-__all__ = ["PostgresLedger", "open_postgres_ledger"]
+__all__ = ["PostgresLedger", "open_postgres_ledger", "passes_row_security"]
 
-_ELSEWHERE = {"PostgresLedger": "ledger", "open_postgres_ledger": "opening"}
+_ELSEWHERE = {"PostgresLedger": "ledger", "open_postgres_ledger": "opening", "passes_row_security": "opening"}
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ from wattproof.resources.ledger.times import rfc3339
 from wattproof.resources.receipts import RECEIPT_TYP, SIMULATION_TYP, Issuer
 from wattproof.resources.receipts.checkpoint import local_origin
 
-__all__ = ["SCHEMA", "open_postgres_ledger", "prepare"]
+__all__ = ["SCHEMA", "open_postgres_ledger", "passes_row_security", "prepare"]
 
 SCHEMA = "wattproof"
 
@@ -97,6 +97,21 @@ def prepare(dsn: str, schema: str, *, now: str, simulation: bool) -> None:
             _check(raw, dsn, simulation=simulation)
     finally:
         raw.close()
+
+
+def passes_row_security(dsn: str) -> bool:
+    """Whether the role of `dsn` sees every log whatever row-level security says: a superuser, or with BYPASSRLS.
+
+    Raises:
+        LedgerUnusable: the server cannot be reached.
+    """
+    raw = connect(dsn, SCHEMA)
+    try:
+        with postgres_errors(dsn):
+            row = raw.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchone()
+    finally:
+        raw.close()
+    return row is not None and bool(row[0])
 
 
 def _make_tables(raw: Raw, schema: str, now: str, kind: str) -> None:
