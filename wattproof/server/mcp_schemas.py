@@ -15,16 +15,19 @@ Schema = dict[str, Any]
 _UNTOLD = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "title", "default"})
 # The description of a parameter that is an object names what it may hold.
 _INNER = frozenset({"properties", "required", "additionalProperties"})
+# The order in which a tokenizer needs least: brackets that close together become one token.
+_ORDER = ("description", "enum", "items", "type")
 
 
 def input_schema(arguments: type[Arguments]) -> Schema:
     """The published schema of a tool's arguments: an object that refuses unknown names."""
     schema = arguments.model_json_schema()
     definitions = cast("Schema", schema.get("$defs", {}))
+    required = schema.get("required")
     return {
         "type": "object",
         "properties": {name: _parameter(value, definitions) for name, value in schema["properties"].items()},
-        "required": schema.get("required", []),
+        **({"required": required} if required else {}),
         "additionalProperties": False,
     }
 
@@ -55,7 +58,7 @@ def _parameter(node: Schema, definitions: Schema) -> Schema:
         kept = _united(options) | kept
     if "items" in kept:
         kept["items"] = {k: v for k, v in _parameter(kept["items"], definitions).items() if k != "description"}
-    return kept
+    return {name: kept[name] for name in _ORDER if name in kept}
 
 
 def _united(options: list[Schema]) -> Schema:
