@@ -77,7 +77,7 @@ async def tool_table() -> str:
         raise AssertionError("listing the tools opens nothing")
         yield
 
-    server = build_server(closed)
+    server = build_server(closed, apps="off")
     rows = ["| tool | what it does | parameters |", "|---|---|---|"]
     for tool in await server.list_tools():
         parameters = ", ".join(

@@ -10,6 +10,8 @@ from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
 
 from wattproof import __version__
+from wattproof.server.apps.offered import AppsSetting
+from wattproof.server.apps.views import APP_TOOLS, AppsExtension, add_views, lists_for
 from wattproof.server.mcp_resources import add_resources
 from wattproof.server.mcp_tools import sdk_tool
 from wattproof.server.tool_table import tools_of
@@ -28,14 +30,17 @@ _INSTRUCTIONS = (
     "explain for any figure. Figures are estimates with intervals: keep the interval and the method when you quote one."
 )
 
-# Lists depend on the version alone, so a client may keep them.
+# Lists depend on the version and on settings, so a client may keep them. Those that also depend on whether it shows
+# views are for itself.
 _LISTS = CacheHint(ttl_ms=300_000, scope="public")
+_OWN_LISTS = CacheHint(ttl_ms=300_000, scope="private")
 
 
-def build_server(open_deps: OpenDeps, profiles: Iterable[str] = ()) -> MCPServer[Deps]:
+def build_server(open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSetting = "auto") -> MCPServer[Deps]:
     """The server with its tools and its resources. Nothing is opened before it runs.
 
-    `profiles` add tools to the core. Nothing else in a `*/list` answer depends on settings, on the ledger or on the
+    `profiles` add tools to the core. `apps` says who is offered views ("auto": clients that say that they show them;
+    "off": they are not there at all). Nothing else in a `*/list` answer depends on settings, on the ledger or on the
     data of an edition.
     """
 
@@ -44,20 +49,26 @@ def build_server(open_deps: OpenDeps, profiles: Iterable[str] = ()) -> MCPServer
         async with open_deps() as deps:
             yield deps
 
+    for_views = () if apps == "off" else APP_TOOLS
+    fitted = _OWN_LISTS if apps == "auto" else _LISTS
     server: MCPServer[Any] = MCPServer(
         # No title, description or icon here: since 2026-07-28 every single result repeats what the server says it is.
         name="wattproof",
         instructions=_INSTRUCTIONS,
         version=__version__,
-        tools=[sdk_tool(spec) for spec in tools_of(profiles)],
+        tools=[sdk_tool(spec) for spec in (*tools_of(profiles), *for_views)],
+        extensions=[] if apps == "off" else [AppsExtension()],
+        middleware=[] if apps == "off" else [lists_for(apps)],
         lifespan=lifespan,
         log_level="WARNING",
         cache_hints={
-            "tools/list": _LISTS,
+            "tools/list": fitted,
             "prompts/list": _LISTS,
-            "resources/list": _LISTS,
+            "resources/list": fitted,
             "resources/templates/list": _LISTS,
         },
     )
     add_resources(server)
+    if apps != "off":
+        add_views(server)
     return server

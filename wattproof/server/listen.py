@@ -113,7 +113,7 @@ def _run(settings: Settings, listener: socket.socket, host: str, token: str | No
     from wattproof.server.open import open_deps
 
     keyed = token is not None
-    server = build_server(partial(open_deps, settings, allow_keyed_runs=keyed), settings.profiles)
+    server = build_server(partial(open_deps, settings, allow_keyed_runs=keyed), settings.profiles, settings.apps)
     port = listener.getsockname()[1]
     names = [*called, *(f"{name}:{port}" for name in called if ":" not in name)]
     app = build_http_app(server, token=token, host=host, port=port, allow_keyed_runs=keyed, allowed_hosts=names)

@@ -60,7 +60,7 @@ def serve_stdio(environ: Mapping[str, str]) -> None:
         sys.stderr.flush()
     from wattproof.server.app import build_server
 
-    build_server(partial(open_deps, settings), settings.profiles).run("stdio")
+    build_server(partial(open_deps, settings), settings.profiles, settings.apps).run("stdio")
 
 
 @asynccontextmanager

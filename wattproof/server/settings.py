@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from wattproof.methodology.errors import InvalidInput, KeyUnusable, UnknownZone
+from wattproof.server.apps.offered import APPS_SETTINGS, AppsSetting
 
 __all__ = ["CONFIG_KEYS", "Settings", "default_home", "load_settings", "unknown_variables"]
 
@@ -29,6 +30,7 @@ CONFIG_KEYS: Mapping[str, str] = {
     "max_cost_usd": "WATTPROOF_MAX_COST_USD",
     "grid": "WATTPROOF_GRID",
     "profiles": "WATTPROOF_PROFILES",
+    "apps": "WATTPROOF_APPS",
     "log_origin": "WATTPROOF_LOG_ORIGIN",
 }
 """Each key of config.toml and the environment variable that overrides it."""
@@ -53,7 +55,8 @@ class Settings:
 
     `home` is absolute. `zone` is a bundled zone key for local models, or None. `max_cost_usd` is the ceiling of one run
     in US dollars. `live_grid` false: the annual edition only, for results that never change; no source is asked.
-    `profiles` are the sets of tools beside the core. `log_origin` begins the name of every log in its checkpoints, such
+    `profiles` are the sets of tools beside the core. `apps` says who is offered views: clients that say that they show
+    them (auto), all, or none. `log_origin` begins the name of every log in its checkpoints, such
     as `ledger.example.com`; None: `wattproof.local`. `environ` is the environment with the secrets file under it and
     these settings written into it.
     """
@@ -64,6 +67,7 @@ class Settings:
     max_cost_usd: float = DEFAULT_MAX_COST_USD
     live_grid: bool = True
     profiles: tuple[str, ...] = ()
+    apps: AppsSetting = "auto"
     log_origin: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
@@ -110,6 +114,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         live_grid=live_grid is not False,
         log_origin=_pick(environ, config, home, "log_origin", _origin),
         profiles=_pick(environ, config, home, "profiles", _profiles) or (),
+        apps=_pick(environ, config, home, "apps", _apps) or "auto",
         environ={**_secrets(home / "secrets.toml"), **environ, **effective},
     )
 
@@ -214,6 +219,13 @@ def _profiles(where: str, value: object) -> tuple[str, ...]:
         if name not in PROFILES:
             raise InvalidInput(where, f"names {name!r}", f"known profiles: {', '.join(PROFILES)}")
     return tuple(dict.fromkeys(names))
+
+
+def _apps(where: str, value: object) -> AppsSetting:
+    for known in APPS_SETTINGS:
+        if value == known:
+            return known
+    raise InvalidInput(where, f"is {value!r}", 'give "auto", "on" or "off"')
 
 
 def _origin(where: str, value: object) -> str:
