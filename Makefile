@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test bench soak docs mutation lock contracts clean help
+.PHONY: demo test bench soak docs mutation mcpb lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
+	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
 	@echo "make docs       write the computed pages of docs again"
 	@echo "make contracts  write the committed tool schemas, README tables and verify.html again"
 	@echo "make lock       write requirements/*.txt again"
@@ -35,6 +36,9 @@ mutation: $(VENV)/.dev
 
 docs: $(VENV)/.runtime
 	@$(BIN)/python -m docs.generate
+
+mcpb: $(VENV)/.dev
+	@$(BIN)/python packaging/mcpb/bundle.py dist
 
 contracts: $(VENV)/.dev
 	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs tests/browser/test_verify_page.py

@@ -15,14 +15,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generate import pre_registration, validation, worked_example
+from docs.generate import distribution, pre_registration, validation, worked_example
 
-DOCS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 PAGES: Mapping[str, tuple[str, Callable[[], str]]] = {
-    "validation": ("validation.md", validation.render),
-    "worked-example": ("worked-example.md", worked_example.render),
-    "pre-registration": ("pre-registration.json", pre_registration.render),
+    "validation": ("docs/validation.md", validation.render),
+    "worked-example": ("docs/worked-example.md", worked_example.render),
+    "pre-registration": ("docs/pre-registration.json", pre_registration.render),
+    "server.json": ("server.json", distribution.server_json),
+    "manifest": ("packaging/mcpb/manifest.json", distribution.manifest),
+    "llms.txt": ("llms.txt", distribution.llms_txt),
 }
 ON_REQUEST = frozenset({"pre-registration"})
 
@@ -42,10 +45,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _page(file: str, render: Callable[[], str], *, check: bool) -> bool:
     """Write the page, or show its difference; true where it is out of date and was left so."""
-    path, text = DOCS / file, render()
+    path, text = ROOT / file, render()
     if not check:
         path.write_text(text, "utf-8")
-        sys.stdout.write(f"{hashlib.sha256(text.encode()).hexdigest()}  docs/{file}\n")
+        sys.stdout.write(f"{hashlib.sha256(text.encode()).hexdigest()}  {file}\n")
         return False
     before = path.read_text("utf-8") if path.exists() else ""
     sys.stderr.writelines(difflib.unified_diff(before.splitlines(True), text.splitlines(True), file, "generated"))
