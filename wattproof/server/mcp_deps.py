@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
+    from wattproof.resources.runs import RunDeps
     from wattproof.tools.deps import Deps
 
-__all__ = ["deps_of"]
+__all__ = ["deps_of", "of_tenant"]
 
 
 def deps_of(ctx: Context[Any, Any]) -> Deps:
-    """What the caller of this request may touch."""
-    return ctx.request_context.lifespan_context
+    """What the caller of this request may touch: over HTTP the log of its tenant and no other.
+
+    Raises:
+        MCPError: it came over HTTP from nobody who is known.
+    """
+    request = ctx.request_context.request
+    deps: Deps = ctx.request_context.lifespan_context
+    if request is None:
+        return deps
+    from wattproof.server.auth.gate import caller_of
+
+    caller = caller_of(request)
+    return deps if caller is None else of_tenant(deps, caller.tenant)
+
+
+def of_tenant(deps: Deps, tenant: str) -> Deps:
+    """`deps` for the log of `tenant`. Everything that costs to open is shared: ledger, clients, catalogue, models.
+
+    What a run keeps in memory (answers, turns, incumbents) is kept by log, so it is not shared with it.
+    """
+    if tenant == deps.log_id:
+        return deps
+
+    async def runs() -> RunDeps:
+        return replace(await deps.runs(), log_id=tenant)
+
+    return replace(deps, log_id=tenant, runs=runs)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wattproof.resources.footprints import Estimate
     from wattproof.tools.deps import Deps
 
-__all__ = ["ExplainArgs", "ExplainResult", "brief", "explain"]
+__all__ = ["ExplainArgs", "ExplainResult", "brief", "explain", "names_a_receipt"]
 
 _FORMULA_IN_TEXT = 180
 _LISTED_IN_TEXT = 5
@@ -106,7 +106,7 @@ async def explain(args: ExplainArgs, deps: Deps) -> ExplainResult:
     subject = args.subject
     if isinstance(subject, dict) and "jws" not in subject:
         return _of_estimate(*await _estimate(subject, deps))
-    if isinstance(subject, dict) or _is_receipt(subject):
+    if isinstance(subject, dict) or names_a_receipt(subject):
         return await _of_receipt(subject, deps)
     return _of_method(subject)
 
@@ -133,7 +133,7 @@ def brief(result: ExplainResult) -> str:
     return " ".join([*(word for word in words if word), *stated, sentence(result.provenance)])
 
 
-def _is_receipt(subject: str) -> bool:
+def names_a_receipt(subject: str) -> bool:
     """A JWS has two dots and no slash; an id of a receipt begins with r_. Method ids have a slash or are aliases."""
     text = subject.strip()
     return text.startswith(("r_", "{")) or (text.count(".") == 2 and "/" not in text)

@@ -239,7 +239,13 @@ async def _named(text: str, deps: Deps) -> str:
 
 async def _require_never_stored(receipt_id: str, deps: Deps) -> None:
     """Raises InvalidInput that says where the receipt of an entry is that this ledger does not hold beside it."""
-    where = await (await deps.ledger()).keeping.whereabouts(receipt_id) if has_ledger(deps) else None
+    if not has_ledger(deps):
+        return
+    ledger = await deps.ledger()
+    # Of the caller's own log only: that another one holds a receipt is nobody else's business.
+    if await ledger.get(deps.log_id, receipt_id=receipt_id) is None:
+        return
+    where = await ledger.keeping.whereabouts(receipt_id)
     if where is not None:
         raise InvalidInput("receipt", f"{receipt_id!r} is {where}", "or give the JWS itself, if somebody kept it")
 
@@ -247,7 +253,8 @@ async def _require_never_stored(receipt_id: str, deps: Deps) -> None:
 async def _stored(receipt_id: str, deps: Deps) -> str | None:
     if not has_ledger(deps):
         return None
-    return await (await deps.ledger()).get_jws(receipt_id)
+    settled = await (await deps.ledger()).get(deps.log_id, receipt_id=receipt_id)
+    return None if settled is None else settled.jws
 
 
 def has_ledger(deps: Deps) -> bool:

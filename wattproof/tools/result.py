@@ -6,12 +6,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-__all__ = ["JSON_TEXT", "Arguments", "Detail", "Result"]
+__all__ = ["JSON_TEXT", "Arguments", "Detail", "Result", "from_json_text"]
 
 Detail = Literal["brief", "full"]
 
 
-def _from_json_text(value: object) -> object:
+def from_json_text(value: object) -> object:
+    """A list or an object, where `value` is the JSON text of one; else `value`."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         import json
 
@@ -22,7 +23,7 @@ def _from_json_text(value: object) -> object:
     return value
 
 
-JSON_TEXT = BeforeValidator(_from_json_text)
+JSON_TEXT = BeforeValidator(from_json_text)
 """For lists and objects only: some hosts send them as JSON in a string. Never for text, which may look like JSON."""
 
 
