@@ -169,14 +169,16 @@ async def _answer(run: Run, others_left: bool) -> AsyncGenerator[ChatDelta | Run
     await checkpoint_if_cancelled()
     run.sent = True
     run.trace_soon()
-    async with aclosing(stream(deployment, run.ask.request.chat, connection)) as events:
-        while run.end is None:
-            event = await _next(run, events, others_left)
-            if isinstance(event, ChatEnd):
-                run.end = event
-            else:
-                run.parts.append(event.text)
-                yield event
+    chat = run.ask.request.chat
+    with deps.watch.a_try(deployment, chat, connection.base_url or deployment.base_url) as tried:
+        async with aclosing(stream(deployment, chat, connection)) as events:
+            while run.end is None:
+                event = await _next(run, events, others_left)
+                if isinstance(event, ChatEnd):
+                    run.end = tried.end = event
+                else:
+                    run.parts.append(event.text)
+                    yield event
     yield await run.settle_completed(run.end)
 
 

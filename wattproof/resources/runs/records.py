@@ -22,6 +22,7 @@ from wattproof.resources.providers.records import UpstreamRequest
 from wattproof.resources.routing import Decision, HealthBook, Incumbents
 from wattproof.resources.runs.answers import Answers
 from wattproof.resources.runs.turns import Turns
+from wattproof.resources.runs.watching import Watch
 
 if TYPE_CHECKING:
     import httpx2
@@ -109,7 +110,8 @@ class RunDeps:
     `clock` gives Unix seconds, `monotonic` seconds that never go back, `random_bytes` n unpredictable bytes.
     `unusable` says why a deployment cannot be called (None: it can); by default a missing key or adapter.
     `embedded` returns the running embedded server, starting it at its first use. `grid` gives the newest readings;
-    None: the annual edition only. `rates` gives the exchange rates; None: the bundled ones.
+    None: the annual edition only. `rates` gives the exchange rates; None: the bundled ones. `watch`
+    is told what happens.
     """
 
     ledger: Ledger
@@ -129,6 +131,7 @@ class RunDeps:
     health: HealthBook = field(default_factory=HealthBook)
     incumbents: Incumbents = field(default_factory=Incumbents)
     retry: Retry = Retry()
+    watch: Watch = field(default_factory=Watch)
 
     def why_unusable(self, deployment: Deployment) -> str | None:
         """Why a real run on `deployment` is impossible now, or None."""

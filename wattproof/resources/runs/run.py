@@ -113,7 +113,8 @@ class Run:
             RequestConflict, RequestInFlight, LedgerError.
         """
         try:
-            return await shielded(self._open_attempt(candidate))
+            with self.deps.watch.writing("open"):
+                return await shielded(self._open_attempt(candidate))
         except BudgetExceeded as error:
             self._give_up_claim()
             self._note_refusal(candidate, error)
@@ -222,7 +223,9 @@ class Run:
             )
         )
         self.over = True
-        settled = await shielded(self._write(entry))
+        with self.deps.watch.writing("settle"):
+            settled = await shielded(self._write(entry))
+        self.deps.watch.settled(self.candidate.deployment, status, entry.estimate)
         return RunSettled(
             settled=settled,
             answer=None if end is None else end.text,
