@@ -1,14 +1,18 @@
 """The contract: what every client sees before it calls anything.
 
-`snapshots/` holds one file per tool, and one for what the server says of itself. A change of an API is deliberate:
-`WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract` writes the files anew; review the difference.
+`snapshots/` holds one file per tool, resource, template and prompt, and one for what the server says of itself. A
+change of an API is deliberate: `WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract` writes the files anew;
+review the difference.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +20,16 @@ import jsonschema
 import pytest
 from mcp import Client
 
+import wattproof
 from wattproof.server.app import build_server
+from wattproof.server.apps.views import APP_TOOLS
+from wattproof.server.mcp_prompts import PROMPTS
 from wattproof.server.settings import PROFILES
 from wattproof.server.tool_table import PROFILE_TOOLS, tools_of
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from tests.fakes.installation import Installation
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -31,7 +40,7 @@ TOKEN_BUDGET = 2500
 CHARACTERS_PER_TOKEN = 4
 
 NAMES = ("estimate_request", "run_inference", "track_operation", "summarize_ledger", "verify_receipt", "explain")
-PROFILE_NAMES = {"ops": ("recommend_window",)}
+PROFILE_NAMES = {"ops": ("recommend_window",), "audit": ("check_claim", "restate_period")}
 ALL_NAMES = (*NAMES, *(name for names in PROFILE_NAMES.values() for name in names))
 
 Wire = dict[str, Any]
@@ -41,15 +50,30 @@ async def definitions(
     installation: Installation, mode: Literal["auto", "legacy"] = "auto", profiles: tuple[str, ...] = ()
 ) -> list[Wire]:
     async with Client(build_server(installation.open, profiles), mode=mode) as client:
-        return [
-            tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools
-        ]
+        return [dumped(tool) for tool in (await client.list_tools()).tools]
+
+
+def dumped(model: BaseModel) -> Wire:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+async def everything_else(installation: Installation) -> dict[str, Wire]:
+    """What lists hold beside the tools of models, by the name of its snapshot."""
+    async with Client(build_server(installation.open, apps="on")) as client:
+        lists = {
+            "tools": [tool for tool in (await client.list_tools()).tools if tool.name not in ALL_NAMES],
+            "resources": (await client.list_resources()).resources,
+            "templates": (await client.list_resource_templates()).resource_templates,
+            "prompts": (await client.list_prompts()).prompts,
+        }
+    return {f"{kind}/{item.name}": dumped(item) for kind, items in lists.items() for item in items}
 
 
 def assert_unchanged(name: str, found: Wire) -> None:
     path = SNAPSHOTS / f"{name}.json"
     text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     if UPDATE:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert path.exists(), f"{path.name} is missing. {HOW_TO_UPDATE}"
     assert json.loads(path.read_text(encoding="utf-8")) == found, f"{name} has changed. {HOW_TO_UPDATE}"
@@ -58,28 +82,34 @@ def assert_unchanged(name: str, found: Wire) -> None:
 @pytest.mark.parametrize("name", ALL_NAMES)
 async def test_a_tool_is_what_its_snapshot_says(installation: Installation, name: str) -> None:
     tools = {tool["name"]: tool for tool in await definitions(installation, profiles=PROFILES)}
-    assert_unchanged(name, tools[name])
+    assert_unchanged(f"tools/{name}", tools[name])
 
 
-async def test_the_rest_of_what_a_client_sees_first_is_what_its_snapshot_says(installation: Installation) -> None:
+async def test_everything_else_in_a_list_is_what_its_snapshot_says(installation: Installation) -> None:
+    """One file per resource, template and prompt, and per tool that only views call."""
+    found = await everything_else(installation)
+    for name, item in found.items():
+        assert_unchanged(name, item)
+    committed = {path.relative_to(SNAPSHOTS).with_suffix("").as_posix() for path in SNAPSHOTS.rglob("*.json")}
+    assert committed == {"server", *(f"tools/{name}" for name in ALL_NAMES), *found}, HOW_TO_UPDATE
+
+
+async def test_what_the_server_says_of_itself_is_what_its_snapshot_says(installation: Installation) -> None:
     async with Client(build_server(installation.open)) as client:
-        resources = await client.list_resources()
-        templates = await client.list_resource_templates()
-        prompts = await client.list_prompts()
-        found: Wire = {
-            "instructions": client.instructions,
-            "capabilities": client.server_capabilities.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "resources": [r.model_dump(mode="json", by_alias=True, exclude_none=True) for r in resources.resources],
-            "templates": [
-                t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in templates.resource_templates
-            ],
-            "prompts": [p.model_dump(mode="json", by_alias=True, exclude_none=True) for p in prompts.prompts],
-        }
+        found = {"instructions": client.instructions, "capabilities": dumped(client.server_capabilities)}
     assert_unchanged("server", found)
 
 
-def test_every_snapshot_belongs_to_something() -> None:
-    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == {*ALL_NAMES, "server"}
+async def test_a_snapshot_that_differs_names_the_command_that_renews_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "SNAPSHOTS", tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "UPDATE", False)
+    with pytest.raises(AssertionError, match="WATTPROOF_UPDATE_CONTRACTS=1"):
+        assert_unchanged("missing", {})
+    (tmp_path / "old.json").write_text('{"title": "Old"}', encoding="utf-8")
+    with pytest.raises(AssertionError, match="WATTPROOF_UPDATE_CONTRACTS=1"):
+        assert_unchanged("old", {"title": "New"})
 
 
 async def test_the_tools_are_these_in_this_order(installation: Installation) -> None:
@@ -140,13 +170,59 @@ async def test_every_tool_states_title_hints_and_provenance_defaults(installatio
         }
 
 
+def test_no_row_of_the_table_leaves_anything_to_a_default() -> None:
+    """Title, description and hints are read by hosts that decide what to ask a person about."""
+    for spec in (*tools_of(PROFILES), *APP_TOOLS):
+        assert spec.title
+        assert spec.description.endswith(".")
+        assert {type(hint) for hint in (spec.read_only, spec.idempotent, spec.open_world)} == {bool}
+        for name, parameter in spec.arguments.model_fields.items():
+            assert parameter.description, f"{spec.name}.{name} has no description"
+    for prompt in PROMPTS:
+        assert prompt.title
+        assert prompt.description.endswith(".")
+        assert all(argument.description for argument in prompt.arguments)
+
+
+def test_every_tool_is_built_in_one_place_with_all_four_hints() -> None:
+    """A second place would be free to leave one out: the SDK's own default says destructive."""
+    built: list[str] = []
+    for path in Path(wattproof.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            name = getattr(called, "id", getattr(called, "attr", None))
+            if isinstance(node, ast.Call) and name == "ToolAnnotations":
+                built.append(path.name)
+                hints = {keyword.arg for keyword in node.keywords}
+                assert hints == {"read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint"}
+            assert not (isinstance(called, ast.Attribute) and called.attr in ("tool", "add_tool")), path
+    assert built == ["mcp_tools.py"]
+
+
+async def test_no_schema_carries_what_a_model_has_no_use_for(installation: Installation) -> None:
+    for tool in await definitions(installation, profiles=PROFILES):
+        for schema in (tool["inputSchema"], tool["outputSchema"]):
+            assert not (
+                {"$defs", "$ref", "title", "default", "anyOf", "allOf", "oneOf", "format"} & set(names_in(schema))
+            )
+
+
+def names_in(schema: Wire) -> Iterator[str]:
+    """Every keyword of a schema; the names of its properties are not keywords."""
+    for keyword, value in schema.items():
+        yield keyword
+        inner: list[Wire] = list(value.values()) if keyword == "properties" else [value] if keyword == "items" else []
+        for below in inner:
+            yield from names_in(below)
+
+
 async def test_every_parameter_is_described_and_every_optional_one_accepts_null(installation: Installation) -> None:
     for tool in await definitions(installation, profiles=PROFILES):
         schema = tool["inputSchema"]
         assert schema["additionalProperties"] is False
         for name, parameter in schema["properties"].items():
             assert parameter["description"], name
-            if name not in schema["required"]:
+            if name not in schema.get("required", ()):
                 jsonschema.validate(None, parameter)
 
 
@@ -158,6 +234,9 @@ def test_every_optional_argument_takes_an_explicit_null() -> None:
         "receipt": "r",
         "action": "status",
         "subject": "s",
+        "text": "t",
+        "method": "m",
+        "period": "2026",
     }
     for spec in tools_of(PROFILES):
         least = {name: required[name] for name, field in spec.arguments.model_fields.items() if field.is_required()}
@@ -184,5 +263,5 @@ async def test_a_published_parameter_takes_what_its_model_takes(installation: In
 def test_no_definition_uses_a_word_that_we_do_not_use() -> None:
     words = "saved|avoided|carbon neutral|net zero|green|clean|sustainable|measured|verified"
     banned = re.compile(rf"\b({words})\b", re.IGNORECASE)
-    for path in SNAPSHOTS.glob("*.json"):
+    for path in SNAPSHOTS.rglob("*.json"):
         assert banned.search(path.read_text(encoding="utf-8")) is None, path.name

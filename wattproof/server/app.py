@@ -12,6 +12,9 @@ from mcp.server.caching import CacheHint
 from wattproof import __version__
 from wattproof.server.apps.offered import AppsSetting
 from wattproof.server.apps.views import APP_TOOLS, AppsExtension, add_views, lists_for
+from wattproof.server.mcp_completions import add_completions
+from wattproof.server.mcp_prompts import add_prompts
+from wattproof.server.mcp_renames import RENAMED, Renames, answering_to_old_names, require_sound
 from wattproof.server.mcp_resources import add_resources
 from wattproof.server.mcp_tools import sdk_tool
 from wattproof.server.tool_table import tools_of
@@ -36,12 +39,14 @@ _LISTS = CacheHint(ttl_ms=300_000, scope="public")
 _OWN_LISTS = CacheHint(ttl_ms=300_000, scope="private")
 
 
-def build_server(open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSetting = "auto") -> MCPServer[Deps]:
+def build_server(
+    open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSetting = "auto", renames: Renames = RENAMED
+) -> MCPServer[Deps]:
     """The server with its tools and its resources. Nothing is opened before it runs.
 
     `profiles` add tools to the core. `apps` says who is offered views ("auto": clients that say that they show them;
     "off": they are not there at all). Nothing else in a `*/list` answer depends on settings, on the ledger or on the
-    data of an edition.
+    data of an edition. `renames` are old names that still work.
     """
 
     @asynccontextmanager
@@ -49,6 +54,8 @@ def build_server(open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSe
         async with open_deps() as deps:
             yield deps
 
+    specs = tools_of(profiles)
+    require_sound(renames, specs)
     for_views = () if apps == "off" else APP_TOOLS
     fitted = _OWN_LISTS if apps == "auto" else _LISTS
     server: MCPServer[Any] = MCPServer(
@@ -56,9 +63,12 @@ def build_server(open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSe
         name="wattproof",
         instructions=_INSTRUCTIONS,
         version=__version__,
-        tools=[sdk_tool(spec) for spec in (*tools_of(profiles), *for_views)],
+        tools=[sdk_tool(spec) for spec in (*specs, *for_views)],
         extensions=[] if apps == "off" else [AppsExtension()],
-        middleware=[] if apps == "off" else [lists_for(apps)],
+        middleware=[
+            *([answering_to_old_names(renames)] if renames else []),
+            *([] if apps == "off" else [lists_for(apps)]),
+        ],
         lifespan=lifespan,
         log_level="WARNING",
         cache_hints={
@@ -69,6 +79,8 @@ def build_server(open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSe
         },
     )
     add_resources(server)
+    add_prompts(server)
+    add_completions(server)
     if apps != "off":
         add_views(server)
     return server
