@@ -1,18 +1,24 @@
-"""The ASGI application around the MCP server: streamable HTTP behind a bearer token, and a health check."""
+"""The ASGI application around the MCP server: streamable HTTP behind a guard, and a health check."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import AnyHttpUrl
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from wattproof import __version__
 from wattproof.methodology.errors import Refused
+from wattproof.server.auth.entrance import Entrance, opened
+from wattproof.server.auth.guard import Guard
+from wattproof.server.auth.principal import SCOPES
+from wattproof.server.auth.step_up import StepUp
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -26,13 +32,13 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 
 
 def build_http_app(
     server: MCPServer[Any],
     *,
-    token: str | None,
+    token: str | None = None,
+    entrance: Entrance | None = None,
     host: str,
     port: int,
     allow_keyed_runs: bool,
@@ -40,8 +46,9 @@ def build_http_app(
 ) -> Starlette:
     """The application: ``/mcp`` (stateless streamable HTTP) and ``/healthz``.
 
-    With a `token` every request to ``/mcp`` must carry it. Without one the server must be reachable from this machine
-    alone, must not be able to spend anybody's keys, and refuses what a proxy forwarded.
+    `entrance` says who is let in; without it, whoever has the `token`, or, without that too, everybody on this machine.
+    Then the server must be reachable from this machine alone, must not be able to spend anybody's keys, and refuses
+    what a proxy forwarded. With OAuth, ``/.well-known/oauth-protected-resource…`` says who issues tokens.
 
     Host and Origin must be of this server, so that a page in a browser cannot reach it by another name. `allowed_hosts`
     adds `name` or `name:port` to its own address. A server on all addresses has too many names to list: there, unless
@@ -50,9 +57,10 @@ def build_http_app(
     Raises:
         Refused: no token, but a public address or keyed runs.
     """
-    if token is None and not _is_loopback(host):
+    entrance = entrance or Entrance(anyone=token is None, token=token)
+    if entrance.anyone and not _is_loopback(host):
         raise Refused(f"A server on {host} needs a token; listen on 127.0.0.1, or leave --no-auth out.")
-    if token is None and allow_keyed_runs:
+    if entrance.anyone and allow_keyed_runs:
         raise Refused("Without a token, runs on providers that need a key are off: anyone here could spend your money.")
     any_name = host.strip("[]") in _ALL_ADDRESSES and not allowed_hosts
     app = server.streamable_http_app(
@@ -67,37 +75,34 @@ def build_http_app(
         host=host,
     )
     app.router.routes.append(Route("/healthz", _healthz, methods=["GET"]))
-    app.add_middleware(_Guard, token=token)
+    _guard(app, entrance)
     if any_name:
         app.add_middleware(_SameOrigin)
     return app
 
 
-class _Guard:
-    """Lets a request through to the application: with the token, or, without one, straight from this machine."""
+def _guard(app: Starlette, entrance: Entrance) -> None:
+    """Put the entrance before everything but the health check and what OAuth's clients read first."""
+    public, metadata_url = {"/healthz"}, None
+    if entrance.oauth is not None:
+        resource = AnyHttpUrl(entrance.oauth.resource)
+        metadata_url = str(build_resource_metadata_url(resource))
+        routes = create_protected_resource_routes(
+            resource, [AnyHttpUrl(entrance.oauth.issuer)], scopes_supported=list(SCOPES), resource_name="wattproof"
+        )
+        app.router.routes.extend(routes)
+        public |= {route.path for route in routes}
+        app.add_middleware(StepUp, issuer=entrance.oauth.issuer, metadata_url=metadata_url, max_bytes=MAX_REQUEST_BYTES)
+    # Whatever is added after this stands before the guard and does not know who calls.
+    app.add_middleware(Guard, entrance=entrance, public=public, metadata_url=metadata_url)
+    served = app.router.lifespan_context
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self._app = app
-        self._expected = None if token is None else f"Bearer {token}".encode()
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[Any]:
+        async with opened(entrance), served(app) as state:
+            yield state
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != "/healthz":
-            refusal = self._refusal(dict(scope["headers"]))
-            if refusal is not None:
-                await refusal(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _refusal(self, headers: dict[bytes, bytes]) -> JSONResponse | None:
-        if self._expected is None:
-            if any(name in headers for name in _FORWARDED):
-                problem = "Without a token, forwarded requests are refused; start the server with one."
-                return JSONResponse({"error": problem}, 403)
-            return None
-        if hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
-            return None
-        problem = "Send the header Authorization: Bearer <token>; wattproof serve --http prints the token."
-        return JSONResponse({"error": problem}, 401, {"WWW-Authenticate": 'Bearer realm="wattproof"'})
+    app.router.lifespan_context = lifespan
 
 
 class _SameOrigin:

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
-from starlette.responses import JSONResponse
 
-from wattproof.server.auth.denial import Denial
 from wattproof.server.auth.principal import LOCAL_ISSUER, PRINCIPAL_KEY, Principal
-from wattproof.server.auth.step_up import missing_scope
+from wattproof.server.auth.refusing import refuse
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,25 +44,9 @@ class Guard:
             scope = {**scope, "headers": _without_credentials(scope["headers"]), PRINCIPAL_KEY: found}
             if found.issuer != LOCAL_ISSUER:
                 scope["user"] = _sdk_user(found)
-            # Only an authorization server can give more scopes; whoever has a key is told by the tool.
-            if self._entrance.oauth is not None and found.issuer == self._entrance.oauth.issuer:
-                denied, receive = await missing_scope(found, scope, receive)
-                found = denied or found
-        if isinstance(found, Denial):
-            await self._refuse(found, scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    async def _refuse(self, denial: Denial, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        headers = {"Cache-Control": "no-store"}
-        if denial.challenged:
-            headers["WWW-Authenticate"] = denial.challenge(self._metadata_url)
-        if denial.retry_after_s is not None:
-            headers["Retry-After"] = str(denial.retry_after_s)
-        await JSONResponse({"error": denial.description}, denial.status, headers)(scope, receive, send)
+            await self._app(scope, receive, send)
+        else:
+            await refuse(found, self._metadata_url, scope, receive, send)
 
 
 def _without_credentials(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

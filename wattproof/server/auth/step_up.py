@@ -7,37 +7,54 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from wattproof.server.auth.denial import Denial
-from wattproof.server.auth.principal import SCOPES, Principal
-from wattproof.server.auth.scopes import needed_by, step_up
+from wattproof.server.auth.principal import SCOPES, Principal, principal_in
+from wattproof.server.auth.refusing import refuse
+from wattproof.server.auth.scopes import TOOL_SCOPES, needed_by, step_up
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MAX_READ_BYTES", "missing_scope"]
+    from wattproof.server.auth.principal import Scope as Needed
 
-MAX_READ_BYTES = 4 * 1024 * 1024
+__all__ = ["StepUp"]
 
 
-async def missing_scope(principal: Principal, scope: Scope, receive: Receive) -> tuple[Denial | None, Receive]:
-    """The refusal, or None; and what gives the body again, which had to be read to know the call.
+class StepUp:
+    """Answers 403 with the scopes to ask for, where the issuer of a caller's token could give them.
 
-    Nothing is read for a caller who has every scope, and what is not understood is left to the application: the scope
-    that a call needs is asked for again where the call is served. This is only how a client learns what to ask for.
+    Stands behind whatever bounds the size and the time of a body, for the body must be read to know the call. Nothing
+    is read for callers who have every scope or no access token. What is not understood is left to the application: the
+    scope that a call needs is asked for again where the call is served. This is only how a client learns of it.
     """
-    if principal.scopes.issuperset(SCOPES) or scope["type"] != "http" or scope["method"] != "POST":
-        return None, receive
-    messages, body = await _read(receive)
-    needed = _needed(body)
-    if needed is None or needed in principal.scopes:
-        return None, _again(messages, receive)
-    problem = f"This call needs the scope {needed}"
-    return Denial(403, problem, "insufficient_scope", step_up(principal.scopes, needed)), receive
+
+    def __init__(self, app: ASGIApp, *, issuer: str, metadata_url: str, max_bytes: int) -> None:
+        self._app = app
+        self._issuer = issuer
+        self._metadata_url = metadata_url
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = principal_in(scope)
+        if caller is None or not self._may_step_up(caller) or scope.get("method") != "POST":
+            await self._app(scope, receive, send)
+            return
+        messages, body = await _read(receive, self._max_bytes)
+        needed = _needed(body)
+        if needed is None or needed in caller.scopes:
+            await self._app(scope, _again(messages, receive), send)
+            return
+        problem = f"This call needs the scope {needed}"
+        denial = Denial(403, problem, "insufficient_scope", step_up(caller.scopes, needed))
+        await refuse(denial, self._metadata_url, scope, receive, send)
+
+    def _may_step_up(self, caller: Principal) -> bool:
+        return caller.issuer == self._issuer and not caller.scopes.issuperset(SCOPES)
 
 
-async def _read(receive: Receive) -> tuple[list[Message], bytes]:
+async def _read(receive: Receive, max_bytes: int) -> tuple[list[Message], bytes]:
     messages: list[Message] = []
     body = bytearray()
-    while len(body) <= MAX_READ_BYTES:
+    while len(body) <= max_bytes:
         message = await receive()
         messages.append(message)
         if message["type"] != "http.request":
@@ -48,7 +65,7 @@ async def _read(receive: Receive) -> tuple[list[Message], bytes]:
     return messages, bytes(body)
 
 
-def _needed(body: bytes) -> Any:
+def _needed(body: bytes) -> Needed | None:
     try:
         request: object = orjson.loads(body)
     except ValueError:
@@ -57,11 +74,13 @@ def _needed(body: bytes) -> Any:
         return None
     call = cast("dict[str, Any]", request)
     method, params = call.get("method"), call.get("params")
-    return (
-        needed_by(method, cast("dict[str, Any]", params))
-        if isinstance(method, str) and isinstance(params, dict)
-        else None
-    )
+    if not isinstance(method, str) or not isinstance(params, dict):
+        return None
+    named = cast("dict[str, Any]", params)
+    if method == "tools/call" and named.get("name") not in TOOL_SCOPES:
+        # An old name of a tool, perhaps: whoever serves the call knows.
+        return None
+    return needed_by(method, named)
 
 
 def _again(messages: list[Message], receive: Receive) -> Receive:
