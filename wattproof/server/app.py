@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
+from mcp.server.request_state import RequestStateSecurity
 
 from wattproof import __version__
 from wattproof.server.apps.offered import AppsSetting
 from wattproof.server.apps.views import APP_TOOLS, AppsExtension, add_views, lists_for
+from wattproof.server.auth.gate import scope_gate
 from wattproof.server.mcp_completions import add_completions
 from wattproof.server.mcp_prompts import add_prompts
 from wattproof.server.mcp_renames import RENAMED, Renames, answering_to_old_names, require_sound
@@ -40,13 +42,19 @@ _OWN_LISTS = CacheHint(ttl_ms=300_000, scope="private")
 
 
 def build_server(
-    open_deps: OpenDeps, profiles: Iterable[str] = (), apps: AppsSetting = "auto", renames: Renames = RENAMED
+    open_deps: OpenDeps,
+    profiles: Iterable[str] = (),
+    apps: AppsSetting = "auto",
+    renames: Renames = RENAMED,
+    *,
+    state_key: bytes | None = None,
 ) -> MCPServer[Deps]:
     """The server with its tools and its resources. Nothing is opened before it runs.
 
     `profiles` add tools to the core. `apps` says who is offered views ("auto": clients that say that they show them;
     "off": they are not there at all). Nothing else in a `*/list` answer depends on settings, on the ledger or on the
-    data of an edition. `renames` are old names that still work.
+    data of an edition. `renames` are old names that still work. `state_key` (32 bytes) seals
+    the questions to users, so that every process that has it takes the answers; None: this one alone.
     """
 
     @asynccontextmanager
@@ -67,8 +75,11 @@ def build_server(
         extensions=[] if apps == "off" else [AppsExtension()],
         middleware=[
             *([answering_to_old_names(renames)] if renames else []),
+            # Behind the old names, for it goes by the new ones.
+            scope_gate,
             *([] if apps == "off" else [lists_for(apps)]),
         ],
+        request_state_security=None if state_key is None else RequestStateSecurity(keys=[state_key]),
         lifespan=lifespan,
         log_level="WARNING",
         cache_hints={

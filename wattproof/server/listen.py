@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from wattproof.methodology.errors import InvalidInput
+from wattproof.server.auth.entrance import Entrance, entrance_of
 from wattproof.server.settings import Settings
 
 __all__ = ["bind", "is_loopback", "serve_http"]
@@ -36,12 +37,12 @@ def serve_http(
     """
     if not authenticated and not is_loopback(host):
         raise InvalidInput("--no-auth", f"was given with {host}, which others can reach", "leave one of the two out")
-    token = _token(settings) if authenticated else None
+    entrance = entrance_of(settings, token=_token(settings) if authenticated else None)
     with bind(host, port) as listener:
-        _announce(settings, listener, host, token, say)
+        _announce(settings, listener, host, entrance, say)
         if host.strip("[]") in _EVERY_ADDRESS and not called:
             say("Clients elsewhere are refused until --called NAME says by which name they call this server.")
-        _run(settings, listener, host, token, called)
+        _run(settings, listener, host, entrance, called)
 
 
 def is_loopback(host: str) -> bool:
@@ -91,32 +92,39 @@ def _token(settings: Settings) -> str:
 
 
 def _announce(
-    settings: Settings, listener: socket.socket, host: str, token: str | None, say: Callable[[str], None]
+    settings: Settings, listener: socket.socket, host: str, entrance: Entrance, say: Callable[[str], None]
 ) -> None:
     shown = f"[{host}]" if ":" in host else host
     say(f"wattproof: MCP over streamable HTTP at http://{shown}:{listener.getsockname()[1]}/mcp")
-    if token is None:
+    if entrance.anyone:
         say("No token is asked for; providers that need a key cannot be run.")
-    elif settings.http_token:
-        say("Authorization: Bearer <WATTPROOF_HTTP_TOKEN>")
-    else:
-        say(f"Authorization: Bearer {token}")
+    elif entrance.token is not None:
+        say(f"Authorization: Bearer {'<WATTPROOF_HTTP_TOKEN>' if settings.http_token else entrance.token}")
+    if entrance.keys is not None:
+        say("Authorization: Bearer <an API key: wattproof apikey create>")
+    if entrance.oauth is not None:
+        say(f"Authorization: Bearer <an access token of {entrance.oauth.issuer} for {entrance.oauth.audience}>")
     if not is_loopback(host):
         say("This address can be reached from outside and the connection is not encrypted; put TLS in front.")
 
 
-def _run(settings: Settings, listener: socket.socket, host: str, token: str | None, called: Sequence[str]) -> None:
+def _run(settings: Settings, listener: socket.socket, host: str, entrance: Entrance, called: Sequence[str]) -> None:
     import uvicorn
 
     from wattproof.server.app import build_server
     from wattproof.server.http import build_http_app
     from wattproof.server.open import open_deps
 
-    keyed = token is not None
-    server = build_server(partial(open_deps, settings, allow_keyed_runs=keyed), settings.profiles, settings.apps)
+    keyed = not entrance.anyone
+    server = build_server(
+        partial(open_deps, settings, allow_keyed_runs=keyed),
+        settings.profiles,
+        settings.apps,
+        state_key=entrance.state_key,
+    )
     port = listener.getsockname()[1]
     names = [*called, *(f"{name}:{port}" for name in called if ":" not in name)]
-    app = build_http_app(server, token=token, host=host, port=port, allow_keyed_runs=keyed, allowed_hosts=names)
+    app = build_http_app(server, entrance=entrance, host=host, port=port, allow_keyed_runs=keyed, allowed_hosts=names)
     config = uvicorn.Config(
         app, http="h11", ws="none", lifespan="on", log_level="warning", timeout_graceful_shutdown=10
     )
