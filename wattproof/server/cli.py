@@ -11,6 +11,7 @@ import typer
 from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofError
 from wattproof.server import (
     cli_budget,
+    cli_claim,
     cli_corrections,
     cli_estimate,
     cli_export,
@@ -47,6 +48,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("receipt", cli_tools.receipt),
     ("verify", cli_tools.verify),
     ("verify-page", cli_verify_page.verify_page),
+    ("check-claim", cli_claim.check_claim),
     ("reproduce", cli_estimate.reproduce),
     ("import", cli_import.import_),
     ("providers", cli_live.providers),

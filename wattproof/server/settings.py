@@ -32,24 +32,15 @@ CONFIG_KEYS: Mapping[str, str] = {
     "profiles": "WATTPROOF_PROFILES",
     "apps": "WATTPROOF_APPS",
     "log_origin": "WATTPROOF_LOG_ORIGIN",
-    "http_auth": "WATTPROOF_HTTP_AUTH",
-    "oauth_issuer": "WATTPROOF_OAUTH_ISSUER",
-    "oauth_resource": "WATTPROOF_OAUTH_RESOURCE",
-    "oauth_audience": "WATTPROOF_OAUTH_AUDIENCE",
-    "oauth_jwks": "WATTPROOF_OAUTH_JWKS",
 }
 """Each key of config.toml and the environment variable that overrides it."""
 
-PROFILES = ("ops",)
+PROFILES = ("ops", "audit")
 """Sets of tools beside the core, off unless named."""
-
-# Checked by `server.auth.settings` where HTTP is served; only whether they are text is looked at here.
-_CALLERS = ("http_auth", "oauth_issuer", "oauth_resource", "oauth_audience", "oauth_jwks")
 
 _ENVIRONMENT_ONLY = (
     "WATTPROOF_HOME",
     "WATTPROOF_HTTP_TOKEN",
-    "WATTPROOF_INSTANCE_SECRET",
     "WATTPROOF_ISSUER_KEY",
     "WATTPROOF_ISSUER_KEY_NEXT",
     "WATTPROOF_LEDGER",
@@ -115,7 +106,6 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if dsn and not dsn.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("WATTPROOF_LEDGER", "names no PostgreSQL database", "give postgresql://USER@HOST/DATABASE")
     effective = {"WATTPROOF_ZONE": zone or "", "WATTPROOF_OFFLINE": "1" if offline else ""}
-    callers = {CONFIG_KEYS[key]: _pick(environ, config, home, key, _text) or "" for key in _CALLERS}
     return Settings(
         home=home,
         zone=zone,
@@ -125,7 +115,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         log_origin=_pick(environ, config, home, "log_origin", _origin),
         profiles=_pick(environ, config, home, "profiles", _profiles) or (),
         apps=_pick(environ, config, home, "apps", _apps) or "auto",
-        environ={**_secrets(home / "secrets.toml"), **environ, **effective, **callers},
+        environ={**_secrets(home / "secrets.toml"), **environ, **effective},
     )
 
 
@@ -246,12 +236,6 @@ def _origin(where: str, value: object) -> str:
             where, f"is {value!r}", 'give a name such as "ledger.example.com", without https:// and spaces'
         )
     return text
-
-
-def _text(where: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidInput(where, f"is {value!r}", "give text in quotes")
-    return value.strip()
 
 
 def _as_list(value: object) -> list[Any]:

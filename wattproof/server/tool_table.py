@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wattproof.tools import check_claim as claim
 from wattproof.tools import estimate_request as estimate
-from wattproof.tools import explain
+from wattproof.tools import explain, restate
 from wattproof.tools import recommend_window as window
 from wattproof.tools import run_inference as run
 from wattproof.tools import summarize_ledger as summarize
@@ -138,6 +139,10 @@ async def _window(args: window.WindowArgs, deps: Deps, _report: Report) -> windo
     return await window.recommend_window(args, deps)
 
 
+async def _claim(args: claim.ClaimArgs, deps: Deps, _report: Report) -> claim.ClaimResult:
+    return await claim.check_claim(args, deps)
+
+
 PROFILE_TOOLS: Mapping[str, tuple[ToolSpec, ...]] = {
     "ops": (
         ToolSpec(
@@ -153,6 +158,38 @@ PROFILE_TOOLS: Mapping[str, tuple[ToolSpec, ...]] = {
             read_only=True,
             idempotent=True,
             open_world=True,
+        ),
+    ),
+    "audit": (
+        ToolSpec(
+            name="check_claim",
+            title="Check a claim",
+            description=(
+                "Check the wording of a claim on energy or carbon, and its figures against a receipt; says what to "
+                "write instead. Not legal advice."
+            ),
+            arguments=claim.ClaimArgs,
+            result=claim.ClaimResult,
+            call=_claim,
+            brief=claim.brief,
+            read_only=True,
+            idempotent=True,
+            open_world=False,
+        ),
+        ToolSpec(
+            name="restate_period",
+            title="Restate a period",
+            description=(
+                "Compute a past period under another method or annual grid averages; says what explains the "
+                "difference and keeps it beside the original."
+            ),
+            arguments=restate.RestateArgs,
+            result=restate.RestateResult,
+            call=restate.restate,
+            brief=restate.brief,
+            read_only=False,
+            idempotent=True,
+            open_world=False,
         ),
     ),
 }

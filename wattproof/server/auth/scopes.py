@@ -16,6 +16,7 @@ TOOL_SCOPES: Mapping[str, Scope] = {
     "recommend_window": "estimate",
     "run_inference": "infer",
     "track_operation": "infer",
+    "restate_period": "audit",
     "summarize_ledger": "audit",
     # Also for a receipt that is pasted: the answer says whether this ledger holds it.
     "verify_receipt": "audit",
@@ -51,8 +52,12 @@ def step_up(held: frozenset[str], missing: Scope) -> str:
 def _tool(name: object, arguments: object) -> Scope:
     if not isinstance(name, str):
         return "admin"
-    if name == "explain" and isinstance(arguments, Mapping):
-        return _explained(cast("Mapping[str, Any]", arguments).get("subject"))
+    given = cast("Mapping[str, Any]", arguments) if isinstance(arguments, Mapping) else {}
+    if name == "explain":
+        return _explained(given.get("subject"))
+    # Its figures are then read from the log.
+    if name == "check_claim" and given.get("receipt_id") is not None:
+        return "audit"
     return TOOL_SCOPES.get(name, "admin")
 
 
