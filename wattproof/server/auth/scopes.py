@@ -52,7 +52,7 @@ def step_up(held: frozenset[str], missing: Scope) -> str:
 def _tool(name: object, arguments: object) -> Scope:
     if not isinstance(name, str):
         return "admin"
-    given = cast("Mapping[str, Any]", arguments) if isinstance(arguments, Mapping) else {}
+    given = cast("Mapping[str, Any]", arguments if isinstance(arguments, Mapping) else {})
     if name == "explain":
         return _explained(given.get("subject"))
     # Its figures are then read from the log.
