@@ -17,6 +17,7 @@ from wattproof.server import (
     cli_export,
     cli_hosts,
     cli_import,
+    cli_keys,
     cli_ledger,
     cli_live,
     cli_migrate,
@@ -59,6 +60,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("install", cli_hosts.install),
     ("doctor", cli_state.doctor),
     ("keys", cli_state.keys),
+    ("tenants", cli_keys.tenants),
 )
 
 
@@ -108,6 +110,15 @@ _GROUPS = {
             ("remove", cli_budget.budget_remove),
         ),
         cli_budget.budget_show,
+    ),
+    "apikey": _Group(
+        "Static keys for serve --http; alone: list them.",
+        (
+            ("create", cli_keys.apikey_create),
+            ("list", cli_keys.apikey_list),
+            ("revoke", cli_keys.apikey_revoke),
+        ),
+        cli_keys.apikey_list,
     ),
     "export": _Group(
         "Entries, receipts and samples with proofs, as files.",
