@@ -19,9 +19,12 @@ from wattproof.server.mcp_prompts import add_prompts
 from wattproof.server.mcp_renames import RENAMED, Renames, answering_to_old_names, require_sound
 from wattproof.server.mcp_resources import add_resources
 from wattproof.server.mcp_tools import sdk_tool
+from wattproof.server.serving.calls import Calls
 from wattproof.server.tool_table import tools_of
 
 if TYPE_CHECKING:
+    from mcp.server.mcpserver.tools import Tool
+
     from wattproof.tools.deps import Deps
 
 __all__ = ["OpenDeps", "build_server"]
@@ -48,13 +51,15 @@ def build_server(
     renames: Renames = RENAMED,
     *,
     state_key: bytes | None = None,
+    calls: Calls | None = None,
 ) -> MCPServer[Deps]:
     """The server with its tools and its resources. Nothing is opened before it runs.
 
     `profiles` add tools to the core. `apps` says who is offered views ("auto": clients that say that they show them;
     "off": they are not there at all). Nothing else in a `*/list` answer depends on settings, on the ledger or on the
     data of an edition. `renames` are old names that still work. `state_key` (32 bytes) seals
-    the questions to users, so that every process that has it takes the answers; None: this one alone.
+    the questions to users, so that every process that has it takes the answers; None: this one alone. `calls` is
+    told of every call; None: for the log and the traces of the process alone.
     """
 
     @asynccontextmanager
@@ -71,7 +76,7 @@ def build_server(
         name="wattproof",
         instructions=_INSTRUCTIONS,
         version=__version__,
-        tools=[sdk_tool(spec) for spec in (*specs, *for_views)],
+        tools=[_watched(sdk_tool(spec), calls or Calls()) for spec in (*specs, *for_views)],
         extensions=[] if apps == "off" else [AppsExtension()],
         middleware=[
             *([answering_to_old_names(renames)] if renames else []),
@@ -95,3 +100,7 @@ def build_server(
     if apps != "off":
         add_views(server)
     return server
+
+
+def _watched(tool: Tool, calls: Calls) -> Tool:
+    return tool.model_copy(update={"fn": calls.watched(tool.name, tool.fn)})

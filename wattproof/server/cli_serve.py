@@ -25,6 +25,9 @@ def serve(
     called: Annotated[
         list[str] | None, typer.Option(help="A further name (or name:port) by which clients call it; may be repeated.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that serve the same port; 1 unless given.")
+    ] = 1,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="No bearer token; loopback only, and keyed providers cannot be run.")
     ] = False,
@@ -41,9 +44,10 @@ def serve(
             authenticated=not no_auth,
             say=say,
             called=called or (),
+            workers=workers,
         )
         return
-    if no_auth or called or host is not None or port is not None:
+    if no_auth or called or workers != 1 or host is not None or port is not None:
         raise InvalidInput("--http", "is missing", "the other options of serve are for HTTP; add --http")
     from wattproof.server.open import serve_stdio
 

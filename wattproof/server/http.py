@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from wattproof.server.serving.house import House
+
 __all__ = ["MAX_REQUEST_BYTES", "build_http_app"]
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -43,8 +45,9 @@ def build_http_app(
     port: int,
     allow_keyed_runs: bool,
     allowed_hosts: Sequence[str] = (),
+    house: House | None = None,
 ) -> Starlette:
-    """The application: ``/mcp`` (stateless streamable HTTP) and ``/healthz``.
+    """The application: ``/mcp`` (stateless streamable HTTP) and ``/healthz``; with a `house`, its limits and metrics.
 
     `entrance` says who is let in; without it, whoever has the `token`, or, without that too, everybody on this machine.
     Then the server must be reachable from this machine alone, must not be able to spend anybody's keys, and refuses
@@ -63,18 +66,21 @@ def build_http_app(
     if entrance.anyone and allow_keyed_runs:
         raise Refused("Without a token, runs on providers that need a key are off: anyone here could spend your money.")
     any_name = host.strip("[]") in _ALL_ADDRESSES and not allowed_hosts
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    if not any_name:
+        security = _transport_security(host, port, allowed_hosts)
     app = server.streamable_http_app(
         streamable_http_path="/mcp",
         # JSON mode drops progress notifications in both protocol eras.
         json_response=False,
         stateless_http=True,
         max_request_body_size=MAX_REQUEST_BYTES,
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False)
-        if any_name
-        else _transport_security(host, port, allowed_hosts),
+        transport_security=security,
         host=host,
     )
     app.router.routes.append(Route("/healthz", _healthz, methods=["GET"]))
+    if house is not None:
+        house.furnish(app, path="/mcp", anyone=entrance.anyone, security=security)
     _guard(app, entrance)
     if any_name:
         app.add_middleware(_SameOrigin)

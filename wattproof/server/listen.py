@@ -1,11 +1,13 @@
-"""``serve --http``: a socket that is checked before anything is opened, a bearer token, and uvicorn."""
+"""``serve --http``: a socket that is checked before anything is opened, a way in, and the processes that serve."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -27,22 +29,27 @@ def serve_http(
     authenticated: bool,
     say: Callable[[str], None],
     called: Sequence[str] = (),
+    workers: int = 1,
 ) -> None:
     """Serve until stopped; `say` tells the operator the address and the token.
 
-    `called` are the further names (with a port or without) by which clients call this server.
+    `called` are the further names (with a port or without) by which clients call this server. `workers` processes
+    serve the same socket.
 
     Raises:
         InvalidInput: --no-auth on an address that others can reach, a port in use, an address that is not ours.
+        KeyboardInterrupt: stopped by Ctrl-C.
     """
     if not authenticated and not is_loopback(host):
         raise InvalidInput("--no-auth", f"was given with {host}, which others can reach", "leave one of the two out")
+    if workers > 1 and not hasattr(os, "fork"):
+        raise InvalidInput("--workers", f"is {workers}, and this system cannot fork", "leave it out")
     entrance = entrance_of(settings, token=_token(settings) if authenticated else None)
     with bind(host, port) as listener:
         _announce(settings, listener, host, entrance, say)
         if host.strip("[]") in _EVERY_ADDRESS and not called:
             say("Clients elsewhere are refused until --called NAME says by which name they call this server.")
-        _run(settings, listener, host, entrance, called)
+        _run(settings, listener, host, entrance, called, workers)
 
 
 def is_loopback(host: str) -> bool:
@@ -108,24 +115,36 @@ def _announce(
         say("This address can be reached from outside and the connection is not encrypted; put TLS in front.")
 
 
-def _run(settings: Settings, listener: socket.socket, host: str, entrance: Entrance, called: Sequence[str]) -> None:
-    import uvicorn
-
+def _run(
+    settings: Settings,
+    listener: socket.socket,
+    host: str,
+    entrance: Entrance,
+    called: Sequence[str],
+    workers: int,
+) -> None:
     from wattproof.server.app import build_server
-    from wattproof.server.http import build_http_app
+    from wattproof.server.http import MAX_REQUEST_BYTES, build_http_app
     from wattproof.server.open import open_deps
+    from wattproof.server.serving.health import Remembered
+    from wattproof.server.serving.house import House
+    from wattproof.server.serving.logs import install
 
+    install(settings.log or ("text" if sys.stderr.isatty() else "json"), calls=True)
     keyed = not entrance.anyone
-    server = build_server(
-        partial(open_deps, settings, allow_keyed_runs=keyed),
-        settings.profiles,
-        settings.apps,
-        state_key=entrance.state_key,
-    )
     port = listener.getsockname()[1]
     names = [*called, *(f"{name}:{port}" for name in called if ":" not in name)]
-    app = build_http_app(server, entrance=entrance, host=host, port=port, allow_keyed_runs=keyed, allowed_hosts=names)
-    config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="on", log_level="warning", timeout_graceful_shutdown=10
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    # All of it is made here, before workers are forked: they share its secrets, its memory and what was imported.
+    with House.opened(settings, workers) as house:
+        opened = Remembered(partial(open_deps, settings, allow_keyed_runs=keyed, watch=house.watch))
+        server = build_server(opened, settings.profiles, settings.apps, state_key=entrance.state_key, calls=house.calls)
+        app = build_http_app(
+            server,
+            entrance=entrance,
+            host=host,
+            port=port,
+            allow_keyed_runs=keyed,
+            allowed_hosts=names,
+            house=house,
+        )
+        house.serve(house.front(app, opened, max_body_bytes=MAX_REQUEST_BYTES), listener, workers)

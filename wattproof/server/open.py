@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wattproof.resources.providers import ExchangeRate
     from wattproof.resources.providers.records import Deployment
     from wattproof.resources.runs import RunDeps
+    from wattproof.resources.runs.watching import Watch
     from wattproof.tools.deps import Deps
 
 __all__ = [
@@ -65,11 +66,16 @@ def serve_stdio(environ: Mapping[str, str]) -> None:
 
 @asynccontextmanager
 async def open_deps(
-    settings: Settings, *, allow_keyed_runs: bool = True, local_servers: LocalServers | None = None
+    settings: Settings,
+    *,
+    allow_keyed_runs: bool = True,
+    local_servers: LocalServers | None = None,
+    watch: Watch | None = None,
 ) -> AsyncGenerator[Deps, None]:
     """What the tools may touch. Opens nothing itself; closes on leaving whatever was opened meanwhile.
 
     `local_servers` are the (provider, base URL) pairs of model servers to look for on this machine; None: the usual.
+    `watch` is told of runs.
     """
     from wattproof.tools.deps import Deps
 
@@ -81,7 +87,7 @@ async def open_deps(
             log_id=LOG_ID,
             deployments=_once(lambda: _deployments(settings, local_servers)),
             ledger=_once(lambda: _open_ledger(settings, stack)),
-            runs=_once(lambda: _open_runs(settings, stack, deps)),
+            runs=_once(lambda: _open_runs(settings, stack, deps, watch)),
             grid=_once(lambda: _open_grid(settings, stack)) if settings.live_grid and not settings.offline else None,
             rates=lambda: _rates(settings),
             shared_ledger=settings.ledger_dsn is not None,
@@ -196,10 +202,11 @@ def _rates(settings: Settings) -> Mapping[str, ExchangeRate]:
     return rates_with(load_user_rows(settings.home / "providers.toml").rates)
 
 
-async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> RunDeps:
+async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps, watch: Watch | None) -> RunDeps:
     from wattproof.resources.providers.embedded import EmbeddedServer
     from wattproof.resources.providers.transport import open_client
     from wattproof.resources.runs import RunDeps
+    from wattproof.resources.runs.watching import Watch
 
     embedded = EmbeddedServer(settings.environ)
     stack.push_async_callback(embedded.aclose)
@@ -216,6 +223,7 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps) -> R
         grid=None if deps.grid is None else await deps.grid(),
         rates=deps.rates,
         unusable=partial(_unusable, settings, deps.allow_keyed_runs),
+        watch=watch or Watch(),
     )
     if runs.grid is not None:
         correcting = asyncio.create_task(_corrected_hourly(runs))

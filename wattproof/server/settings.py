@@ -6,20 +6,23 @@ be readable by its owner alone; they stay in `Settings.environ`, which no text f
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from wattproof.methodology.errors import InvalidInput, KeyUnusable, UnknownZone
 from wattproof.server.apps.offered import APPS_SETTINGS, AppsSetting
+from wattproof.server.serving.limits import Limits, parse_limits
 
-__all__ = ["CONFIG_KEYS", "Settings", "default_home", "load_settings", "unknown_variables"]
+__all__ = ["CONFIG_KEYS", "LogStyle", "Settings", "default_home", "load_settings", "unknown_variables"]
 
 _T = TypeVar("_T")
+
+LogStyle = Literal["json", "text", "off"]
+"""How the log on stderr is written."""
 
 DEFAULT_MAX_COST_USD = 0.10
 _MAX_FILE_BYTES = 64 * 1024
@@ -32,15 +35,26 @@ CONFIG_KEYS: Mapping[str, str] = {
     "profiles": "WATTPROOF_PROFILES",
     "apps": "WATTPROOF_APPS",
     "log_origin": "WATTPROOF_LOG_ORIGIN",
+    "limits": "WATTPROOF_LIMITS",
+    "log": "WATTPROOF_LOG",
+    "http_auth": "WATTPROOF_HTTP_AUTH",
+    "oauth_issuer": "WATTPROOF_OAUTH_ISSUER",
+    "oauth_resource": "WATTPROOF_OAUTH_RESOURCE",
+    "oauth_audience": "WATTPROOF_OAUTH_AUDIENCE",
+    "oauth_jwks": "WATTPROOF_OAUTH_JWKS",
 }
 """Each key of config.toml and the environment variable that overrides it."""
 
 PROFILES = ("ops", "audit")
 """Sets of tools beside the core, off unless named."""
 
+# Checked by `server.auth.settings` where HTTP is served; only whether they are text is looked at here.
+_CALLERS = ("http_auth", "oauth_issuer", "oauth_resource", "oauth_audience", "oauth_jwks")
+
 _ENVIRONMENT_ONLY = (
     "WATTPROOF_HOME",
     "WATTPROOF_HTTP_TOKEN",
+    "WATTPROOF_INSTANCE_SECRET",
     "WATTPROOF_ISSUER_KEY",
     "WATTPROOF_ISSUER_KEY_NEXT",
     "WATTPROOF_LEDGER",
@@ -57,8 +71,9 @@ class Settings:
     in US dollars. `live_grid` false: the annual edition only, for results that never change; no source is asked.
     `profiles` are the sets of tools beside the core. `apps` says who is offered views: clients that say that they show
     them (auto), all, or none. `log_origin` begins the name of every log in its checkpoints, such
-    as `ledger.example.com`; None: `wattproof.local`. `environ` is the environment with the secrets file under it and
-    these settings written into it.
+    as `ledger.example.com`; None: `wattproof.local`. `limits` are those of `serve --http`; `log` is the form of its log
+    on stderr, None: text at a terminal, else JSON lines. `environ` is the environment with the secrets file under it
+    and these settings written into it.
     """
 
     home: Path
@@ -69,6 +84,8 @@ class Settings:
     profiles: tuple[str, ...] = ()
     apps: AppsSetting = "auto"
     log_origin: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    log: LogStyle | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -106,6 +123,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if dsn and not dsn.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("WATTPROOF_LEDGER", "names no PostgreSQL database", "give postgresql://USER@HOST/DATABASE")
     effective = {"WATTPROOF_ZONE": zone or "", "WATTPROOF_OFFLINE": "1" if offline else ""}
+    callers = {CONFIG_KEYS[key]: _pick(environ, config, home, key, _text) or "" for key in _CALLERS}
     return Settings(
         home=home,
         zone=zone,
@@ -115,7 +133,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         log_origin=_pick(environ, config, home, "log_origin", _origin),
         profiles=_pick(environ, config, home, "profiles", _profiles) or (),
         apps=_pick(environ, config, home, "apps", _apps) or "auto",
-        environ={**_secrets(home / "secrets.toml"), **environ, **effective},
+        limits=_pick(environ, config, home, "limits", parse_limits) or Limits(),
+        log=_pick(environ, config, home, "log", _log),
+        environ={**_secrets(home / "secrets.toml"), **environ, **effective, **callers},
     )
 
 
@@ -156,7 +176,9 @@ def _config(path: Path) -> dict[str, Any]:
     config = _read(path)
     for key in config:
         if key not in CONFIG_KEYS:
-            close = difflib.get_close_matches(key, CONFIG_KEYS, n=1)
+            from difflib import get_close_matches
+
+            close = get_close_matches(key, CONFIG_KEYS, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise InvalidInput(f"{path}: {key}", "is not a setting", f"{hint}known keys: {', '.join(CONFIG_KEYS)}")
     return config
@@ -218,7 +240,7 @@ def _profiles(where: str, value: object) -> tuple[str, ...]:
     for name in names:
         if name not in PROFILES:
             raise InvalidInput(where, f"names {name!r}", f"known profiles: {', '.join(PROFILES)}")
-    return tuple(dict.fromkeys(names))
+    return tuple(profile for profile in PROFILES if profile in names)
 
 
 def _apps(where: str, value: object) -> AppsSetting:
@@ -236,6 +258,19 @@ def _origin(where: str, value: object) -> str:
             where, f"is {value!r}", 'give a name such as "ledger.example.com", without https:// and spaces'
         )
     return text
+
+
+def _text(where: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(where, f"is {value!r}", "give text in quotes")
+    return value.strip()
+
+
+def _log(where: str, value: object) -> LogStyle:
+    styles: Mapping[object, LogStyle] = {"json": "json", "text": "text", "off": "off"}
+    if not isinstance(value, str) or value not in styles:
+        raise InvalidInput(where, f"is {value!r}", f"give {', '.join(get_args(LogStyle))}")
+    return styles[value]
 
 
 def _as_list(value: object) -> list[Any]:

@@ -1,8 +1,7 @@
-"""The gate before ``/mcp``: how often, how many at once, how large and how slowly a known caller may call."""
+"""The gate before ``/mcp``: how often a known caller may call, and how much at once."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -39,7 +38,6 @@ class _Refusal:
     closes: bool = False
 
 
-_SLOW = _Refusal(408, "body_s", "The body did not arrive in time; send it at once.", closes=True)
 _STOPPING = _Refusal(503, "stopping", "The server is stopping; call again in a moment.", 1.0, closes=True)
 _CUT_OFF = _Refusal(
     503,
@@ -61,10 +59,9 @@ class _Asked:
 class Gate:
     """Stands behind whoever finds out the caller, before the MCP application.
 
-    Rates are kept in `rates`, which all workers share; what is in flight is counted in this process alone. Bodies are
-    bounded by `max_body_bytes` and must be complete within `body_s`, whether or not they say their length. Only POST
+    Rates are kept in `rates`, which all workers share; what is in flight is counted in this process alone. Only POST
     is answered: this server keeps no sessions, so there is nothing to listen to or to delete. `spending` are the tools
-    that may spend money; `refused` is told the name of each limit that refused a call.
+    that may spend money; `refused` is told the name of each limit that refused a call. The front door bounds bodies.
     """
 
     def __init__(
@@ -77,8 +74,6 @@ class Gate:
         drain: Drain,
         spending: frozenset[str],
         refused: Callable[[str], None],
-        max_body_bytes: int,
-        body_s: float = 20.0,
     ) -> None:
         self._app = app
         self._path = path
@@ -87,8 +82,6 @@ class Gate:
         self._drain = drain
         self._spending = spending
         self._refused = refused
-        self._max_body_bytes = max_body_bytes
-        self._body_s = body_s
         self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +93,7 @@ class Gate:
             await answer(send, 405, problem, [(b"allow", b"POST")])
             return
         caller = _caller(scope)
-        refusal = self._crowded(caller) or self._too_large(scope)
+        refusal = self._crowded(caller)
         if refusal is not None:
             await self._refuse(send, refusal, None)
             return
@@ -108,11 +101,8 @@ class Gate:
             await self._admitted(caller, scope, receive, send)
 
     async def _admitted(self, caller: str, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self._body(receive)
+        body = await _body(receive)
         if body is None:
-            return
-        if isinstance(body, _Refusal):
-            await self._refuse(send, body, None)
             return
         asked = _asked(body, self._spending)
         refusal = self._too_often(caller, asked)
@@ -146,12 +136,6 @@ class Gate:
             return _Refusal(429, "at_once", problem, 1.0)
         return None
 
-    def _too_large(self, scope: Scope) -> _Refusal | None:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value[:20]) > self._max_body_bytes:
-                return self._large()
-        return None
-
     def _too_often(self, caller: str, asked: _Asked) -> _Refusal | None:
         calls, runs = self._limits.calls, self._limits.runs
         wanted: list[tuple[str, Rate]] = []
@@ -170,27 +154,6 @@ class Gate:
             raise AssertionError("nothing is refused where nothing is limited")
         problem = f"{rate.per_minute} {name} a minute are allowed ({rate.burst} at once); wait {ceil(wait_s)} s."
         return _Refusal(429, name, problem, wait_s)
-
-    async def _body(self, receive: Receive) -> bytes | _Refusal | None:
-        """The whole body; None when the client went away."""
-        received = bytearray()
-        try:
-            async with asyncio.timeout(self._body_s):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        return None
-                    received += message.get("body", b"")
-                    if len(received) > self._max_body_bytes:
-                        return self._large()
-                    if not message.get("more_body", False):
-                        return bytes(received)
-        except TimeoutError:
-            return _SLOW
-
-    def _large(self) -> _Refusal:
-        problem = f"The body has more than {self._max_body_bytes} bytes."
-        return _Refusal(413, "body_bytes", problem, closes=True)
 
     async def _refuse(self, send: Send, refusal: _Refusal, request_id: JsonRpcId) -> None:
         self._refused(refusal.limit)
@@ -232,6 +195,18 @@ def _caller(scope: Scope) -> str:
     """By whom limits are kept: the identity, or whoever can reach a server that asks for none."""
     principal = principal_in(scope)
     return "" if principal is None else f"{principal.issuer}\0{principal.subject}"
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client went away."""
+    received = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        received += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(received)
 
 
 def _asked(body: bytes, spending: frozenset[str]) -> _Asked:

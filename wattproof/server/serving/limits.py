@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import cast
@@ -59,7 +58,9 @@ def parse_limits(where: str, value: object) -> Limits:
     limits = Limits()
     for name, text in given.items():
         if name not in _NAMES:
-            close = difflib.get_close_matches(name, _NAMES, n=1)
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, _NAMES, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             raise InvalidInput(where, f"has {name[:40]!r}", f"{hint}{_EXAMPLE}")
         limits = replace(limits, **{name: _parsed(where, name, text)})

@@ -11,11 +11,11 @@ import logging
 import sys
 import time
 import traceback
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
-__all__ = ["LogStyle", "install"]
+from wattproof.server.settings import LogStyle
 
-LogStyle = Literal["json", "text", "off"]
+__all__ = ["install", "raised"]
 
 _OURS = "wattproof"
 _LONGEST_VALUE = 500

@@ -115,6 +115,12 @@ class Metrics:
         """A run used a reading of the grid."""
         self._grid.labels(source).set(began_at_s)
 
+    def forget(self, pid: int) -> None:
+        """A worker died: what it had in flight counts no more; what it counted stays."""
+        import prometheus_client.multiprocess as multiprocess
+
+        multiprocess.mark_process_dead(pid)  # pyright: ignore[reportUnknownMemberType]
+
     def _gathered(self) -> CollectorRegistry:
         if MULTIPROCESS not in os.environ:
             return self._registry
