@@ -76,6 +76,7 @@ lock: $(VENV)/.dev
 	@$(UV) requirements/build.in -o requirements/build.txt
 	@$(UV) pyproject.toml requirements/build.in --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(UV) --no-deps requirements/embedded.in -o requirements/embedded.txt
+	@$(UV) pyproject.toml --extra postgres --extra telemetry --extra metrics -c requirements/runtime.txt -o requirements/image.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache .coverage* dist build
