@@ -129,6 +129,7 @@ class House:
                 lambda gone: self._worker(app, listener, gone),
                 ended=_replaced,
                 left=self._forget,
+                stopping=listener.close,
                 stop_s=self.limits.grace_s + _LIFE_AFTER_GRACE_S,
             ).run()
         if stopped_by == signal.SIGINT:

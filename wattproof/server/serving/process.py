@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from sse_starlette.sse import AppStatus
 
 from wattproof.server.serving.protocol import patient_protocol
 
@@ -52,6 +53,8 @@ class ServingProcess(uvicorn.Server):
                 timeout_graceful_shutdown=round(grace_s) + _SETTLED_WITHIN_S,
             )
         )
+        # It would cut off every stream as soon as the signal comes.
+        AppStatus.disable_automatic_graceful_drain()
         self._drain = drain
         self._grace_s = grace_s
         self._gone = gone

@@ -48,7 +48,8 @@ class Workers:
 
     Make everything that they share before: sockets, secrets, memory. The parent opens nothing and has no threads.
     `ended` is told of each process that died unasked: its pid, how it ended, and when it is replaced. After a first
-    signal they have `stop_s` to end; whatever is left then, or at a second signal, is killed.
+    signal `stopping` is called and they have `stop_s` to end; whatever is left then, or at a second signal, is killed.
+    `left` is told the pid of every process that is no more.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Workers:
         work: Callable[[int], int],
         *,
         ended: Callable[[int, str, float], None],
+        stopping: Callable[[], None],
         stop_s: float,
         left: Callable[[int], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -65,6 +67,7 @@ class Workers:
         self._work = work
         self._ended = ended
         self._left = left
+        self._stopping = stopping
         self._stop_s = stop_s
         self._monotonic = monotonic
         self._stopped_by: list[int] = []
@@ -126,6 +129,7 @@ class Workers:
             self._ended(pid, _words(status), pause_s)
 
     def _stop(self, woken: int) -> None:
+        self._stopping()
         self._send(signal.SIGTERM)
         deadline = self._monotonic() + self._stop_s
         while any(place.pid is not None for place in self._places):
