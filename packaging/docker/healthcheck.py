@@ -17,7 +17,7 @@ def main() -> int:
         return 0
     port = words[words.index("--port") + 1] if "--port" in words else DEFAULT_PORT
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=4) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=4) as answer:
             return int(answer.status != 200)
     except OSError as error:
         sys.stderr.write(f"{error}\n")

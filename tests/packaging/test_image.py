@@ -38,7 +38,7 @@ def arguments(name: str) -> list[str]:
 
 
 def is_sent(path: str) -> bool:
-    """Whether .dockerignore lets the builder see `path`: the last pattern decides that matches it or a folder over it."""
+    """Whether .dockerignore lets the builder see `path`: the last pattern to match it or a folder over it decides."""
     sent = True
     parts = path.split("/")
     for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():

@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError, validate
 
 from docs.generate.distribution import REGISTRY_NAME
+from docs.generate.listed import listed
 from docs.generate.variables import OWN, grid_variables, provider_variables
 from tests.packaging.conftest import ROOT
 from wattproof import __version__
@@ -165,3 +166,13 @@ def test_the_manifest_and_the_project_ask_for_the_same_python_and_licence() -> N
 
     assert MANIFEST["compatibility"]["runtimes"]["python"] == project["requires-python"]
     assert MANIFEST["license"] == project["license"]
+
+
+async def test_the_manifest_names_the_prompts_of_the_server_with_their_arguments() -> None:
+    found = await listed()
+
+    assert [prompt["name"] for prompt in MANIFEST["prompts"]] == [prompt.name for prompt in found.prompts]
+    for stated, prompt in zip(MANIFEST["prompts"], found.prompts, strict=True):
+        names = [argument.name for argument in prompt.arguments or ()]
+        assert stated.get("arguments", []) == names
+        assert re.findall(r"\$\{arguments\.(\w+)\}", stated["text"]) == names
