@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from wattproof.methodology.errors import InvalidInput, RequestConflict, RequestInFlight
 from wattproof.methodology.quantity import Usage
 from wattproof.resources.ledger import AttemptState, Ledger, Opened, Replay, SummaryQuery
-from wattproof.resources.ledger.attempts import abandon
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Clock, Drafts
@@ -166,37 +160,3 @@ async def test_a_try_cannot_be_closed_as_open_or_settled(
 async def test_a_request_id_must_be_short_and_printable(ledger: Ledger, drafts: Drafts, clock: Clock, bad: str) -> None:
     with pytest.raises(InvalidInput, match="request_id"):
         await open_one(ledger, drafts, clock, bad)
-
-
-async def test_looking_for_tries_whose_lease_ran_out_reads_none_that_ended(
-    ledger: Ledger, drafts: Drafts, clock: Clock, home: Path
-) -> None:
-    await open_one(ledger, drafts, clock)
-    asked: list[str] = []
-    with closing(sqlite3.connect(home / "ledger.sqlite3")) as connection:
-        connection.set_trace_callback(asked.append)
-        now: Any = SimpleNamespace(connection=connection, now="2026-11-22T06:00:00Z", now_s=clock())
-        abandon(now, "local")
-        connection.set_trace_callback(None)
-        (update,) = [sql for sql in asked if sql.startswith("UPDATE")]
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {update}")]
-
-    assert plan == ["SEARCH attempt USING INDEX attempt_running (log_id=? AND lease_expires_at<?)"]
-
-
-async def test_a_ledger_of_the_version_before_finds_running_tries_as_fast(
-    open_home: Callable[..., Ledger], drafts: Drafts, home: Path
-) -> None:
-    async with open_home() as ledger:
-        await drafts.settle(ledger, "r1")
-    with closing(sqlite3.connect(home / "ledger.sqlite3")) as connection:
-        connection.executescript(
-            "DROP INDEX attempt_running; DELETE FROM _sqlite_migrations WHERE name = '0007_running'; "
-            "PRAGMA user_version = 6"
-        )
-    async with open_home() as ledger:
-        assert (await ledger.fsck()).findings == ()
-    with closing(sqlite3.connect(home / "ledger.sqlite3")) as connection:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-
-    assert "attempt_running" in names

@@ -72,7 +72,8 @@ _BY_PARENT = {"budget_count": "budget_id IN (SELECT b.id FROM budget b)"}
 _OWN_LOG = f"log_id = current_setting('{SETTING}', true) OR current_setting('{SETTING}', true) = '{EVERY_LOG}'"
 
 _NAME = re.compile(r"CREATE TABLE (\w+)")
-_DROP = re.compile(r"DROP TABLE (\w+)")
+_MADE = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX)(?: IF NOT EXISTS)? (\w+)")
+_DROP = re.compile(r"DROP (?:TABLE|INDEX)(?: IF EXISTS)? (\w+)")
 
 
 class _Recorder:
@@ -85,7 +86,7 @@ class _Recorder:
         text = sql.strip()
         dropped = _DROP.match(text)
         if dropped is not None:
-            self.made = [statement for statement in self.made if _table_of(statement) != dropped[1]]
+            self.made = [sql for sql in self.made if not ((made := _MADE.match(sql)) and made[1] == dropped[1])]
         elif text.startswith("CREATE"):
             self.made.append(text)
         return self
