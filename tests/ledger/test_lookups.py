@@ -48,7 +48,7 @@ async def test_a_look_up_does_not_read_the_whole_log(connection: sqlite3.Connect
     assert [line for line in found if line.startswith("SCAN") or line.endswith("(log_id=?)")] == []
 
 
-async def test_the_batch_of_each_record_is_looked_up_when_the_ledger_is_examined(connection: sqlite3.Connection) -> None:
+async def test_the_batch_of_a_record_is_looked_up_when_the_ledger_is_examined(connection: sqlite3.Connection) -> None:
     found = searches(connection, lambda c: list(fsck_batches.check(c, "local", None)))
 
     assert "SEARCH p USING INDEX entry_receipt_log (receipt_id=? AND log_id=?) LEFT-JOIN" in found
