@@ -142,13 +142,14 @@ def _amounts(row: SummaryRow) -> dict[str, Any]:
 
 
 async def _entries(ledger: Ledger, query: SummaryQuery, cursor: str | None) -> dict[str, Any]:
-    after = _place(cursor)
+    every = query.operation_id is None and query.tag is None and query.method is None
+    limit = ROWS_PER_PAGE + 1 if every else _LOOKED_AT
     found = await ledger.periods.entries(
-        query.log_id, query.since or _BEGINNING, query.until or _END, after, limit=_LOOKED_AT
+        query.log_id, query.since or _BEGINNING, query.until or _END, _place(cursor), limit
     )
     chosen = [entry for entry in found if _belongs(entry, query)]
     page = chosen[:ROWS_PER_PAGE]
-    last = page[-1] if len(chosen) > ROWS_PER_PAGE else found[-1] if len(found) == _LOOKED_AT else None
+    last = page[-1] if len(chosen) > ROWS_PER_PAGE else found[-1] if len(found) == limit else None
     return {
         "entries": tuple(map(_entry, page)),
         "next_cursor": None if last is None else f"{last.draft.occurred_at}/{last.seq}",
@@ -203,9 +204,12 @@ def _number(cursor: str | None) -> int:
 def _place(cursor: str | None) -> tuple[str, int] | None:
     if cursor is None:
         return None
+    from wattproof.resources.ledger.times import check_instant
+
     moment, _, seq = cursor.partition("/")
     if not (seq.isascii() and seq.isdigit() and len(seq) < 16):
         raise _not_a_cursor(cursor)
+    check_instant("cursor", moment)
     return moment, int(seq)
 
 
