@@ -77,8 +77,10 @@ def apikey_create(
         say("WATTPROOF_HTTP_AUTH does not name keys: serve --http takes none.")
 
 
-def apikey_list(as_json: JsonFlag = False) -> None:
+def apikey_list(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Every API key that was made: whose it is, what it may, when it was last used."""
+    if context.invoked_subcommand is not None:
+        return
     keys, now_s = _keys(), time.time()
     if as_json:
         print_json([_shown(key, now_s) for key in keys])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -79,26 +79,34 @@ def build_http_app(
         host=host,
     )
     app.router.routes.append(Route("/healthz", _healthz, methods=["GET"]))
+    metadata_url, public = _oauth(app, entrance)
     if house is not None:
         house.furnish(app, path="/mcp", anyone=entrance.anyone, security=security)
-    _guard(app, entrance)
+    _guard(app, entrance, metadata_url, {"/healthz", *public})
     if any_name:
         app.add_middleware(_SameOrigin)
     return app
 
 
-def _guard(app: Starlette, entrance: Entrance) -> None:
-    """Put the entrance before everything but the health check and what OAuth's clients read first."""
-    public, metadata_url = {"/healthz"}, None
-    if entrance.oauth is not None:
-        resource = AnyHttpUrl(entrance.oauth.resource)
-        metadata_url = str(build_resource_metadata_url(resource))
-        routes = create_protected_resource_routes(
-            resource, [AnyHttpUrl(entrance.oauth.issuer)], scopes_supported=list(SCOPES), resource_name="wattproof"
-        )
-        app.router.routes.extend(routes)
-        public |= {route.path for route in routes}
-        app.add_middleware(StepUp, issuer=entrance.oauth.issuer, metadata_url=metadata_url, max_bytes=MAX_REQUEST_BYTES)
+def _oauth(app: Starlette, entrance: Entrance) -> tuple[str | None, Sequence[str]]:
+    """With OAuth: say who issues tokens, and which scopes a call lacks. Where that is said, and what anybody may read.
+
+    Comes first, and so stands last: the body of a request is read here, which is to be bounded by then.
+    """
+    if entrance.oauth is None:
+        return None, ()
+    resource = AnyHttpUrl(entrance.oauth.resource)
+    metadata_url = str(build_resource_metadata_url(resource))
+    routes = create_protected_resource_routes(
+        resource, [AnyHttpUrl(entrance.oauth.issuer)], scopes_supported=list(SCOPES), resource_name="wattproof"
+    )
+    app.router.routes.extend(routes)
+    app.add_middleware(StepUp, issuer=entrance.oauth.issuer, metadata_url=metadata_url, max_bytes=MAX_REQUEST_BYTES)
+    return metadata_url, [route.path for route in routes]
+
+
+def _guard(app: Starlette, entrance: Entrance, metadata_url: str | None, public: Collection[str]) -> None:
+    """Put the entrance before everything that is there so far, but not before the paths in `public`."""
     # Whatever is added after this stands before the guard and does not know who calls.
     app.add_middleware(Guard, entrance=entrance, public=public, metadata_url=metadata_url)
     served = app.router.lifespan_context

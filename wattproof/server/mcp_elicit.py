@@ -25,6 +25,7 @@ from mcp.types.version import is_version_at_least
 from pydantic import BaseModel, Field
 
 from wattproof.methodology.errors import BudgetExceeded
+from wattproof.server.auth.gate import caller_of
 from wattproof.server.mcp_deps import deps_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ def _why_not(error: BudgetExceeded, ctx: Context[Deps, Any]) -> str | None:
     """Why the user cannot be asked, or None."""
     if not error.may_ask:
         return "Its owner allows no exceptions by a client."
+    caller = caller_of(ctx.request_context.request)
+    if caller is not None and "admin" not in caller.scopes:
+        return "Exceeding it counts as declined: these credentials lack the scope admin, which changing a budget needs."
     if error.asked is None:
         return "Nobody was asked to exceed it: by how much is unknown."
     capabilities = ctx.client_capabilities

@@ -16,6 +16,7 @@ TOOL_SCOPES: Mapping[str, Scope] = {
     "recommend_window": "estimate",
     "run_inference": "infer",
     "track_operation": "infer",
+    "ledger_rows": "audit",
     "restate_period": "audit",
     "summarize_ledger": "audit",
     # Also for a receipt that is pasted: the answer says whether this ledger holds it.
@@ -31,6 +32,9 @@ _RESOURCES: tuple[tuple[str, Scope | None], ...] = (
     # The cards: the same bytes for everybody.
     ("ui://", None),
 )
+
+
+_PROMPTS_ON_RECEIPTS = ("audit_a_receipt",)
 
 
 def needed_by(method: str, params: Mapping[str, Any]) -> Scope | None:
@@ -87,4 +91,6 @@ def _completion(ref: object) -> Scope | None:
         return None
     named = cast("Mapping[str, Any]", ref)
     uri = named.get("uri")
-    return _resource(uri) if isinstance(uri, str) else None
+    if isinstance(uri, str):
+        return _resource(uri)
+    return "audit" if named.get("name") in _PROMPTS_ON_RECEIPTS else None
