@@ -37,11 +37,11 @@ async def test_kill_9_loses_no_acknowledged_entry_and_leaves_no_try_unexplained(
     assert all("never settled: its process ended" in note.message for note in report.notes)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the rounds fork their processes")
-def test_twenty_rounds_of_kill_9_among_up_to_sixteen_processes_lose_nothing_and_double_nothing() -> None:
+@pytest.mark.parametrize("rounds", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_rounds_of_kill_9_among_up_to_sixteen_processes_lose_nothing_and_double_nothing(rounds: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.soak", "--rounds", "20", "--seed", "7"],
+        [sys.executable, "-m", "benchmarks.soak", "--rounds", str(rounds), "--seed", "7"],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -49,9 +49,9 @@ def test_twenty_rounds_of_kill_9_among_up_to_sixteen_processes_lose_nothing_and_
     )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
-    assert (report["rounds"], report["lost"], report["doubled"]) == (20, 0, 0)
+    assert (report["rounds"], report["lost"], report["doubled"]) == (rounds, 0, 0)
     assert (report["fsck_findings"], report["errors"]) == (0, 0)
-    assert report["kills"] > 100
-    assert report["acknowledged"] > 500
+    assert report["kills"] > 5 * rounds
+    assert report["acknowledged"] > 25 * rounds
     crowd = report["crowd"]
     assert (crowd["processes"], crowd["appends"], crowd["busy_or_locked"]) == (16, 960, 0)

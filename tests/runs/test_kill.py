@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks, and kills with SIGKILL")
 
-ROUNDS = 100
 FRESH = 6
 # Each process runs on a clock so far ahead that the leases of the one before have ended.
 SKEW_S = 200.0
@@ -107,13 +106,13 @@ async def require_each_settled_once(ledger: Ledger, acknowledged: dict[str, str]
     return unsettled
 
 
-@pytest.mark.slow
-async def test_a_hundred_kills_at_random_leave_every_try_settled_or_abandoned_once(
-    tmp_path: Path, fake_provider: FakeProvider
+@pytest.mark.parametrize("rounds", [20, pytest.param(100, marks=pytest.mark.slow)])
+async def test_kills_at_random_leave_every_try_settled_or_abandoned_once(
+    tmp_path: Path, fake_provider: FakeProvider, rounds: int
 ) -> None:
     home, chance = tmp_path / "home", random.Random(20261105)
     with processes(home, fake_provider.base_url) as forked:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             # The requests of the round before come again: replayed where they were settled, else tried again.
             first = max(0, (number - 1) * FRESH)
             forked.start(first, 2 * FRESH, number * SKEW_S)
@@ -121,18 +120,18 @@ async def test_a_hundred_kills_at_random_leave_every_try_settled_or_abandoned_on
             time.sleep(chance.uniform(0.0, LONGEST_DELAY_S))
             forked.kill()
         killed = dict(forked.acknowledged)
-        ids = [f"r{number}" for number in range((ROUNDS + 1) * FRESH)]
-        async with open_later(home, ROUNDS) as ledger:
+        ids = [f"r{number}" for number in range((rounds + 1) * FRESH)]
+        async with open_later(home, rounds) as ledger:
             report = await ledger.fsck()
             assert report.findings == ()
             unsettled = await require_each_settled_once(ledger, killed, ids)
             assert (await ledger.summary(SummaryQuery("local"))).unsettled_count == unsettled
             assert unsettled > 0, "no process was killed in the middle of anything"
         # Whoever asks again later gets every one of them settled.
-        forked.start(0, len(ids), (ROUNDS + 1) * SKEW_S)
+        forked.start(0, len(ids), (rounds + 1) * SKEW_S)
         forked.wait()
     assert len(forked.acknowledged) == len(ids)
-    async with open_later(home, ROUNDS + 1) as ledger:
+    async with open_later(home, rounds + 1) as ledger:
         assert await require_each_settled_once(ledger, forked.acknowledged, ids) == 0
         assert (await ledger.head("local"))[0] == len(ids)
         assert (await ledger.fsck()).findings == ()
