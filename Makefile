@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test bench soak docs mutation mcpb lock contracts clean help
+.PHONY: demo test slow bench soak docs mutation mcpb lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
 	@echo "make test       lint, types, layers, tests"
+	@echo "make slow       the tests that make test leaves out: long rounds of kills and flips"
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
@@ -24,6 +25,9 @@ demo: $(VENV)/.runtime $(VENV)/.embedded
 
 test: $(VENV)/.dev $(VENV)/.embedded
 	@./check
+
+slow: $(VENV)/.dev $(VENV)/.embedded
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
 
 bench: $(VENV)/.dev $(VENV)/.embedded
 	@$(BIN)/python -m benchmarks --write docs/reports/bench.json
