@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
@@ -29,16 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve_stdio() -> int:
     from wattproof.methodology.errors import WattproofError
-    from wattproof.server.open import serve_stdio
+    from wattproof.server.faststart import serve_stdio
 
     try:
-        serve_stdio(os.environ)
+        return serve_stdio(os.environ)
     except WattproofError as error:
         sys.stderr.write(f"wattproof: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -100,6 +100,12 @@ OWN: tuple[Variable, ...] = (
         choices=("auto", "on", "off"),
     ),
     Variable(
+        "WATTPROOF_FAST_START",
+        "Fast start",
+        "0 serves stdin and stdout by the SDK's own transport, with nothing answered before it is loaded.",
+        "on",
+    ),
+    Variable(
         "WATTPROOF_LOG_ORIGIN",
         "Name of the logs",
         "Begins the name of the logs in their checkpoints, such as ledger.example.com.",

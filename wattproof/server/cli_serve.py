@@ -49,9 +49,9 @@ def serve(
         return
     if no_auth or called or workers != 1 or host is not None or port is not None:
         raise InvalidInput("--http", "is missing", "the other options of serve are for HTTP; add --http")
-    from wattproof.server.open import serve_stdio
+    from wattproof.server.faststart import serve_stdio
 
-    serve_stdio(os.environ)
+    raise typer.Exit(serve_stdio(os.environ))
 
 
 def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wattproof.server.settings import Settings, load_settings
+from wattproof.server.settings import Settings
 
 if TYPE_CHECKING:
     from wattproof.resources.grid import Grid
@@ -31,7 +30,6 @@ __all__ = [
     "open_deps",
     "open_existing_ledger",
     "origin_of",
-    "serve_stdio",
 ]
 
 LocalServers = tuple[tuple[str, str], ...]
@@ -39,29 +37,9 @@ LocalServers = tuple[tuple[str, str], ...]
 LOG_ID = "local"
 """The one log of an installation without tenants."""
 
-_AT_A_TERMINAL = (
-    "wattproof: serving MCP over stdin and stdout; an MCP host normally starts this. Ctrl-C stops.\n"
-    "To try it here: wattproof demo. To add it to a host: wattproof install --help. All commands: --help.\n"
-)
-
 _CORRECTED_EVERY_S = 3600.0
 
 _T = TypeVar("_T")
-
-
-def serve_stdio(environ: Mapping[str, str]) -> None:
-    """Serve MCP over stdin and stdout until stdin ends; to a person at a terminal, say so on stderr.
-
-    Raises:
-        InvalidInput, KeyUnusable: a setting is wrong; nothing was served.
-    """
-    settings = load_settings(environ)
-    if sys.stdin.isatty():
-        sys.stderr.write(_AT_A_TERMINAL)
-        sys.stderr.flush()
-    from wattproof.server.app import build_server
-
-    build_server(partial(open_deps, settings), settings.profiles, settings.apps).run("stdio")
 
 
 @asynccontextmanager

@@ -52,6 +52,7 @@ PROFILES = ("ops", "audit")
 _CALLERS = ("http_auth", "oauth_issuer", "oauth_resource", "oauth_audience", "oauth_jwks")
 
 _ENVIRONMENT_ONLY = (
+    "WATTPROOF_FAST_START",
     "WATTPROOF_HOME",
     "WATTPROOF_HTTP_TOKEN",
     "WATTPROOF_INSTANCE_SECRET",

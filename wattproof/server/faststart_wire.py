@@ -1,0 +1,208 @@
+"""The two pipes to the client: a thread reads lines, hands each to the desk, and later to the SDK.
+
+The descriptors are taken before anything else runs: descriptor 0 then reads nothing and descriptor 1 is stderr, so that
+no print and no child process, ours or a library's, ever reaches the client or takes its lines. Whoever serves behind
+the desk calls `hand_over` once, when it is ready; nothing that was read before is lost or seen twice. Standard library
+only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wattproof.server.faststart_desk import Desk
+
+__all__ = ["Lines", "Wire", "take_stdio"]
+
+MOST_LINE_BYTES = 16 * 2**20
+"""A longer message is dropped, and the client is told."""
+
+_MOST_HELD_BYTES = 4 * MOST_LINE_BYTES
+_CHUNK_BYTES = 65_536
+_MOST_CHUNKS_ON_THE_WAY = 16
+
+_TOO_LONG = (
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":'
+    b'"A message was longer than %d bytes and was dropped."}}\n' % MOST_LINE_BYTES
+)
+
+
+class Lines:
+    """Cuts what is read into lines, without their ends (LF or CRLF), leaving out empty ones."""
+
+    def __init__(self, most_bytes: int = MOST_LINE_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._begun = bytearray()
+        self._dropping = False
+
+    def cut(self, chunk: bytes) -> tuple[list[bytes], int]:
+        """The lines that end in `chunk`, and how many were dropped because they are too long."""
+        *ended, rest = chunk.split(b"\n")
+        lines: list[bytes] = []
+        dropped = 0
+        for part in ended:
+            line = bytes(self._begun + part) if self._begun else part
+            self._begun.clear()
+            if self._dropping:
+                self._dropping = False
+                continue
+            if len(line) > self._most_bytes:
+                dropped += 1
+            elif line.strip():
+                lines.append(line.removesuffix(b"\r"))
+        if not self._dropping:
+            self._begun += rest
+            if len(self._begun) > self._most_bytes:
+                self._begun.clear()
+                self._dropping = True
+                dropped += 1
+        return lines, dropped
+
+    def rest(self) -> list[bytes]:
+        """The last line, where the input ended without an end of line."""
+        line = bytes(self._begun)
+        self._begun.clear()
+        return [line.removesuffix(b"\r")] if line.strip() and not self._dropping else []
+
+
+class Wire:
+    """The client's end of the pipes. `deliver` and `ended` are called in the reading thread, after `hand_over`."""
+
+    def __init__(self, reading: int, writing: int, desk: Desk) -> None:
+        self.desk = desk
+        self.writing = writing
+        self.first_line = threading.Event()
+        self._reading = reading
+        self._lock = threading.Lock()
+        self._held: list[tuple[str | int | None, bytes]] = []
+        self._held_bytes = 0
+        self._at_end = False
+        self._deliver: Callable[[list[bytes]], None] | None = None
+        self._ended: Callable[[], None] | None = None
+        self._handed_over = threading.Event()
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._read, name="wattproof-stdin", daemon=True).start()
+
+    def write(self, line: bytes) -> None:
+        """Write all of `line`; waits while the pipe is full.
+
+        Raises:
+            OSError: the client is gone.
+        """
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(self.writing, rest) :]
+
+    def hand_over(self, deliver: Callable[[list[bytes]], None], ended: Callable[[], None]) -> None:
+        """From now on give every line to `deliver`, those held back first, and at the end of input call `ended`."""
+        with self._lock:
+            self._deliver, self._ended = deliver, ended
+            held, self._held = self._held, []
+            deliver([line for _, line in held])
+            if self._at_end:
+                ended()
+        self._handed_over.set()
+
+    def _read(self) -> None:
+        lines = Lines()
+        while chunk := self._next_chunk():
+            complete, dropped = lines.cut(chunk)
+            self._take(complete)
+            for _ in range(dropped):
+                self._say(_TOO_LONG)
+        self._take(lines.rest())
+        with self._lock:
+            self._at_end = True
+            if self._ended is not None:
+                self._ended()
+            elif not any(request_id is not None for request_id, _ in self._held):
+                _leave()
+
+    def _next_chunk(self) -> bytes:
+        try:
+            return os.read(self._reading, _CHUNK_BYTES)
+        except OSError:
+            return b""
+
+    def _take(self, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        with self._lock:
+            if self._deliver is not None:
+                self._deliver(lines)
+                return
+            for line in lines:
+                self._keep(line)
+        self.first_line.set()
+        if self._held_bytes > _MOST_HELD_BYTES:
+            self._handed_over.wait()
+
+    def _keep(self, line: bytes) -> None:
+        outcome = self.desk.take(line)
+        if outcome.reply is not None:
+            self._say(outcome.reply)
+        if outcome.cancels is not None:
+            # It has not begun, and now never will.
+            self._held = [kept for kept in self._held if kept[0] is None or str(kept[0]) != str(outcome.cancels)]
+        if outcome.forward is not None:
+            self._held.append((outcome.request_id, outcome.forward))
+            self._held_bytes += len(outcome.forward)
+
+    def _say(self, line: bytes) -> None:
+        try:
+            self.write(line)
+        except OSError:
+            if self._deliver is None:
+                _leave()
+
+
+def take_stdio(desk: Desk) -> Wire | None:
+    """The client's end of stdin and stdout, moved out of everyone's reach; None where they are not what they usually
+    are, such as closed or replaced by something in memory.
+    """
+    try:
+        if sys.stdin.fileno() != 0 or sys.stdout.fileno() != 1:
+            return None
+        sys.stdout.flush()
+        reading, writing = _moved(0), _moved(1)
+    except (AttributeError, OSError, ValueError):
+        return None
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    try:
+        os.dup2(2, 1)
+    except OSError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)
+        os.close(nothing)
+    return Wire(reading, writing, desk)
+
+
+def _moved(descriptor: int) -> int:
+    """A duplicate of a standard descriptor, above the standard ones and not inherited by children."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        duplicate = os.dup(descriptor)
+        # Line ends stay as they are.
+        msvcrt.setmode(duplicate, os.O_BINARY)
+    else:
+        import fcntl
+
+        duplicate = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    return duplicate
+
+
+def _leave() -> None:
+    """End the process from the reading thread: the client has gone, nothing is open, and the rest is still loading."""
+    sys.stderr.flush()
+    os._exit(0)
