@@ -17,7 +17,7 @@ help:
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
 	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
 	@echo "make docs       write the computed pages of docs again"
-	@echo "make contracts  write the committed tool schemas, README tables and verify.html again"
+	@echo "make contracts  write the committed tool schemas, the baked answers, README tables and verify.html again"
 	@echo "make lock       write requirements/*.txt again"
 
 demo: $(VENV)/.runtime $(VENV)/.embedded
@@ -38,13 +38,20 @@ soak: $(VENV)/.dev
 mutation: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.mutation --jobs 2 --write docs/reports/mutation.json
 
-docs: $(VENV)/.runtime
+claims: $(VENV)/.dev
+	@$(BIN)/python -m docs.claims
+
+evaluate: $(VENV)/.dev
+	@$(BIN)/python -m evaluation --write docs/reports/evaluation.json
+
+docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.generate
 
 mcpb: $(VENV)/.dev
 	@$(BIN)/python packaging/mcpb/bundle.py dist
 
 contracts: $(VENV)/.dev
+	@$(BIN)/python -m wattproof.server.bake
 	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs tests/browser/test_verify_page.py
 
 $(VENV)/bin/python:
