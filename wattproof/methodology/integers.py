@@ -30,7 +30,7 @@ def amounts(footprint: Footprint, times: int = 1) -> dict[str, tuple[int, int | 
     `times` as many: of requests alike, whose unknowns are the same.
 
     Raises:
-        InvalidInput: an amount reaches 2**53 units (for energy, 9 MWh in one request).
+        InvalidInput: an amount reaches 2**53 units (for energy, 9e6 Wh in one request).
     """
     return {name: _amount(name, getattr(footprint, field), units * times) for name, (field, units) in AMOUNTS.items()}
 

@@ -1,4 +1,4 @@
-"""`vetted/ladder@0.2.0`: the four tiers of Vetted Inference, from a proxy to metered and audited energy.
+"""`vetted/ladder@0.2.0`: the four tiers of Vetted Inference, from a proxy to `telemetry` and `audited`.
 
 The tier follows from what is known: supplied meter samples, or the batch and the hardware, or neither. `audited` is
 telemetry with an assurance opinion that the caller names; nothing computes it. Vetted publishes tiers, boundaries,

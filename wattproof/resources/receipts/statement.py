@@ -13,7 +13,7 @@ _LATE = "issued_at"
 
 
 class Statement:
-    """What a receipt will state, whenever it is issued. `payload` has any `issued_at`; it has been validated.
+    """What a receipt will state, whenever it is issued. `payload` has any `issued_at`; it has been checked.
 
     `dumps` writes canonical JSON; whoever gives another than ours answers for the same bytes.
 
