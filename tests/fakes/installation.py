@@ -19,6 +19,7 @@ from wattproof.resources.ledger import Ledger, open_ledger
 from wattproof.resources.providers import Deployment, load_catalogue
 from wattproof.resources.providers.transport import open_client
 from wattproof.resources.runs import Retry, RunDeps
+from wattproof.resources.runs.watching import Watch
 from wattproof.tools import Deps
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class Installation:
     max_cost_usd: float | None = 0.10
     default_zone: str | None = None
     grid_sources: tuple[GridSource, ...] | None = None
+    watch: Watch = field(default_factory=Watch)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Deps]:
@@ -90,6 +92,7 @@ class Installation:
             grid=None if deps.grid is None else await deps.grid(),
             rates=deps.rates,
             retry=Retry(tries_each=1, pause_s=0.001),
+            watch=self.watch,
         )
 
 

@@ -86,8 +86,8 @@ def _parsed(where: str, name: str, text: str) -> Rate | int | float | None:
     if text == "off":
         return None
     if name in ("calls", "runs"):
-        rate, _, burst = text.partition("/")
-        return Rate.of(_number(where, name, rate), _number(where, name, burst) if burst else None)
+        rate, slash, burst = text.partition("/")
+        return Rate.of(_number(where, name, rate), _number(where, name, burst) if slash else None)
     return _number(where, name, text)
 
 
