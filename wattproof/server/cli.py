@@ -12,6 +12,7 @@ from wattproof.methodology.errors import InvalidInput, UnknownName, WattproofErr
 from wattproof.server import (
     cli_budget,
     cli_claim,
+    cli_completion,
     cli_corrections,
     cli_estimate,
     cli_export,
@@ -58,6 +59,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("simulate", cli_simulate.simulate),
     ("serve", cli_serve.serve),
     ("install", cli_hosts.install),
+    ("completion", cli_completion.completion),
     ("doctor", cli_state.doctor),
     ("keys", cli_state.keys),
     ("tenants", cli_keys.tenants),
