@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tests.fakes.grid_apis import GridApis
     from tests.fakes.installation import Installation
+    from tests.fakes.issuer import Issuer
     from tests.fakes.provider import FakeProvider
 
 
@@ -40,6 +41,13 @@ def fake_provider() -> Iterator[FakeProvider]:
     _fake("handler")
     with _fake("provider").serving() as provider:
         yield provider
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An authorization server on 127.0.0.1; see tests/fakes/issuer.py."""
+    with _fake("issuer").issuing() as issuer:
+        yield issuer
 
 
 @pytest.fixture

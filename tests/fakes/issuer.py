@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,7 +65,10 @@ class Issuer:
         header = {} if kid is None else {"kid": kid}
         signing = key if key is not None else self.keys[kid or "rsa-1"]
         algorithm = alg or self.algorithms.get(kid or "rsa-1", "RS256")
-        return jwt.encode({k: v for k, v in claims.items() if v is not None}, signing, algorithm, headers=header)
+        with warnings.catch_warnings():
+            # Of keys that are too short, on purpose.
+            warnings.simplefilter("ignore")
+            return jwt.encode({k: v for k, v in claims.items() if v is not None}, signing, algorithm, headers=header)
 
 
 def public_jwk(key: Any, kid: str) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import AnyHttpUrl
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -22,6 +21,7 @@ from wattproof.server.auth.step_up import StepUp
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
+    from pydantic import AnyHttpUrl
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -95,10 +95,11 @@ def _oauth(app: Starlette, entrance: Entrance) -> tuple[str | None, Sequence[str
     """
     if entrance.oauth is None:
         return None, ()
-    resource = AnyHttpUrl(entrance.oauth.resource)
+    # As text: an AnyHttpUrl gets a slash at its end, and clients compare letter by letter.
+    resource, issuer = (cast("AnyHttpUrl", text) for text in (entrance.oauth.resource, entrance.oauth.issuer))
     metadata_url = str(build_resource_metadata_url(resource))
     routes = create_protected_resource_routes(
-        resource, [AnyHttpUrl(entrance.oauth.issuer)], scopes_supported=list(SCOPES), resource_name="wattproof"
+        resource, [issuer], scopes_supported=list(SCOPES), resource_name="wattproof"
     )
     app.router.routes.extend(routes)
     app.add_middleware(StepUp, issuer=entrance.oauth.issuer, metadata_url=metadata_url, max_bytes=MAX_REQUEST_BYTES)

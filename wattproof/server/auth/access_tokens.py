@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
@@ -20,6 +21,8 @@ ALGORITHMS: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", 
 
 _LEEWAY_S = 30
 _LONGEST = 8192
+# PyJWT also takes padding, so that one token could be written in several ways.
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
 # Absent, or one that access tokens have: a token made for something else must not pass for one.
 _TYPES = (None, "jwt", "at+jwt", "application/at+jwt")
 _REQUIRED = ["exp", "iss", "aud", "sub"]
@@ -52,8 +55,10 @@ class AccessTokens:
         if len(token) > _LONGEST:
             return Denial.invalid("The token is longer than 8 KiB")
         try:
-            header = jwt.get_unverified_header(token)
+            header = jwt.get_unverified_header(token) if _FORM.fullmatch(token) else None
         except jwt.InvalidTokenError:
+            header = None
+        if header is None:
             return Denial.invalid("The token is not a JWT that can be read")
         problem = _header_problem(header)
         if problem is not None:

@@ -39,7 +39,7 @@ class StepUp:
             await self._app(scope, receive, send)
             return
         messages, body = await _read(receive, self._max_bytes)
-        needed = _needed(body)
+        needed = _needed(body) if len(body) <= self._max_bytes else None
         if needed is None or needed in caller.scopes:
             await self._app(scope, _again(messages, receive), send)
             return
