@@ -72,9 +72,8 @@ class Host:
         deadline = time.monotonic() + _PATIENCE_S
         while quiet < 2:
             assert time.monotonic() < deadline, "the view does not come to rest"
-            waits, height = self.run(
-                "new Promise((done) => setTimeout(() => done([waiting.size, Math.ceil(document.body.offsetHeight)]), 15))"
-            )
+            self.run("new Promise((done) => setTimeout(done, 15))")
+            waits, height = self.run("[waiting.size, Math.ceil(document.body.offsetHeight)]")
             told = [size for kind, size in self.log if kind == "size"]
             quiet = 0 if self._answer_questions() or waits or told[-1:] != [height] else quiet + 1
 
@@ -176,11 +175,8 @@ class Host:
 def open_host(browser: str, profile: Path, bundle: Path, width: int = 500) -> Generator[Host]:
     """A browser that shows the host page."""
     page_file = profile / "host.html"
-    style = "html,body{margin:0;background:light-dark(#fff,#000)}"
-    page_file.write_text(
-        f"<!doctype html><meta charset='utf-8'><style>{style}</style><body><script>{bundle.read_text('utf-8')}</script>",
-        "utf-8",
-    )
+    head = "<!doctype html><meta charset='utf-8'><style>body{margin:0}</style><body>"
+    page_file.write_text(f"{head}<script>{bundle.read_text('utf-8')}</script>", "utf-8")
     with open_page(browser, profile / "browser", width=width, height=900) as page:
         page.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
         page.call("Runtime.addBinding", name="askPython")

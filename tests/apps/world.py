@@ -41,7 +41,8 @@ class World:
     def answer(self, method: str, params: Wire) -> Wire:
         """What a host answers a view that asks this."""
         if method == "tools/call":
-            result = self._portal.call(self._client.call_tool, params["name"], params.get("arguments") or {})
+            arguments: Wire = params.get("arguments") or {}
+            result = self._portal.call(self._client.call_tool, params["name"], arguments)
         else:
             result = self._portal.call(self._client.read_resource, params["uri"])
         return result.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,7 +1,7 @@
 """Put the views together from their parts: one HTML file each, with its style and its script inside.
 
-The files that ship are the ones in the repository, so that what was tested is what hosts show; a test compares them with
-`assemble`. Comments and indentation stay behind, because a host reads a view anew for every card.
+The files that ship are the ones in the repository, so that what was tested is what hosts show; a test compares them
+with `assemble`. Comments and indentation stay behind, because a host reads a view anew for every card.
 """
 
 from __future__ import annotations

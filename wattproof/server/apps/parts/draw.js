@@ -1,5 +1,12 @@
 // What the views share: elements made of text, numbers in words, an interval as a bar.
 
+// A tool of the server that this view came from, called through the host. Its structured content.
+host.tool = async (name, given) => {
+  const result = await host.ask("tools/call", { name, arguments: given });
+  if (result?.isError || !isObject(result?.structuredContent)) throw new Error(words(result) || "There was no result.");
+  return result.structuredContent;
+};
+
 // The text of a result, without the SDK's prefix.
 function words(result) {
   const blocks = Array.isArray(result?.content) ? result.content : [];

@@ -17,13 +17,6 @@ host.ask = (method, params = {}) =>
     post({ id, method, params });
   });
 
-// A tool of the server that this view came from, called through the host. Its structured content.
-host.tool = async (name, given) => {
-  const result = await host.ask("tools/call", { name, arguments: given });
-  if (result?.isError || !isObject(result?.structuredContent)) throw new Error(words(result) || "There was no result.");
-  return result.structuredContent;
-};
-
 const heard = {
   "ui/notifications/tool-input": (params) => host.on.input?.(isObject(params.arguments) ? params.arguments : {}),
   "ui/notifications/tool-result": (params) => host.on.result?.(params),
