@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: claims demo evaluate test slow bench soak docs mutation mcpb lock contracts clean help
+.PHONY: claims clients demo evaluate test slow bench soak docs mutation mcpb lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
@@ -15,9 +15,10 @@ help:
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
+	@echo "make clients    a journey through every MCP client, and the suites of others; writes docs/clients.md"
 	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
 	@echo "make docs       write the computed pages of docs again"
-	@echo "make contracts  write the committed tool schemas, README tables and verify.html again"
+	@echo "make contracts  write the committed tool schemas, the baked answers, README tables and verify.html again"
 	@echo "make lock       write requirements/*.txt again"
 
 demo: $(VENV)/.runtime $(VENV)/.embedded
@@ -44,13 +45,19 @@ claims: $(VENV)/.dev
 evaluate: $(VENV)/.dev
 	@$(BIN)/python -m evaluation --write docs/reports/evaluation.json
 
-docs: $(VENV)/.runtime
+docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.generate
+
+# Each client in an environment of its own, under WATTPROOF_CLIENTS_CACHE or ~/.cache/wattproof-clients (0.7 GB).
+clients: $(VENV)/.dev
+	@$(BIN)/python -m clients --write docs/reports/clients.json
+	@$(BIN)/python -m docs.generate clients
 
 mcpb: $(VENV)/.dev
 	@$(BIN)/python packaging/mcpb/bundle.py dist
 
 contracts: $(VENV)/.dev
+	@$(BIN)/python -m wattproof.server.bake
 	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs tests/browser/test_verify_page.py
 
 $(VENV)/bin/python:

@@ -68,7 +68,8 @@ def serving(wire: Wire, command: Sequence[str], environ: Mapping[str, str], *opt
         with subprocess.Popen(full, env=dict(environ), stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             said = process.stderr.readline()
-            threading.Thread(target=process.stderr.read, daemon=True).start()
+            reading = threading.Thread(target=process.stderr.read, daemon=True)
+            reading.start()
             try:
                 address = re.search(r"http://[^/]+:(\d+)/mcp", said)
                 if address is None:
@@ -79,6 +80,7 @@ def serving(wire: Wire, command: Sequence[str], environ: Mapping[str, str], *opt
             finally:
                 process.send_signal(signal.SIGINT)
                 process.wait(timeout=30)
+                reading.join()
 
 
 class Traveller:
@@ -103,12 +105,12 @@ class Traveller:
 
     def __exit__(self, *_exc: object) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with self._process:
+            self._process.stdin.close()
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
 
     def connected(self) -> dict[str, str]:
         """The versions of the client's packages, once it is connected."""

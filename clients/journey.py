@@ -60,20 +60,26 @@ def travel(client: Traveller, wire: Wire, hang: Callable[[], None]) -> dict[str,
     record: dict[str, Any] = {"versions": versions, "schemas": _schemas(schemas, wire), "forwards": {}}
     problems: list[str] = [f"tool {name} is not offered" for name in CORE if name not in schemas]
 
-    every = schemas["estimate_request"].get("properties", {})
+    def nulls(tool: str) -> dict[str, Any]:
+        return dict.fromkeys(schemas[tool].get("properties", {}))
+
     steps: list[tuple[str, str, dict[str, Any]]] = [
         ("estimate", "estimate_request", _ESTIMATE),
-        ("explicit nulls", "estimate_request", {**dict.fromkeys(every), **_ESTIMATE}),
+        ("estimate with nulls", "estimate_request", {**nulls("estimate_request"), **_ESTIMATE}),
+        ("list as JSON text", "estimate_request", {**_ESTIMATE, "methods": '["wattproof/param@1.0.0"]'}),
+        ("object as JSON text", "explain", {"subject": json.dumps(_ESTIMATE)}),
         ("dry run", "run_inference", {**_RUN, "dry_run": True}),
-        ("run", "run_inference", {**_RUN, "operation_id": "journey"}),
-        ("summary", "summarize_ledger", {"operation_id": "journey"}),
+        ("run with nulls", "run_inference", {**nulls("run_inference"), **_RUN, "operation_id": "journey"}),
+        ("summary with nulls", "summarize_ledger", {**nulls("summarize_ledger"), "operation_id": "journey"}),
     ]
     receipt_id = ""
     for step, tool, arguments in steps:
         text, sent = trip.call(tool, arguments)
         problems += _problems(step, text, sent)
         record["forwards"][tool] = forwarded(text, sent)
-        if step == "run" and sent:
+        if step == "estimate":
+            record["characters_of_an_estimate"] = len(text)
+        if step.startswith("run") and sent:
             receipt_id = str(_structured(sent).get("receipt_id"))
             record["receipt_id_reaches_model"] = receipt_id in text
     text, sent = trip.call("verify_receipt", {"receipt": receipt_id})
@@ -166,11 +172,15 @@ def _as_wide(told: dict[str, Any], sent: dict[str, Any]) -> bool:
     return _types(sent) <= _types(told)
 
 
+# The JSON types of the values that are listed in schemas.
+_JSON_TYPES: dict[type, str] = {str: "string", type(None): "null", bool: "boolean", int: "integer"}
+
+
 def _types(schema: dict[str, Any]) -> set[str]:
     options: list[dict[str, Any]] = schema.get("anyOf", [schema])
     found: set[str] = set()
     for option in options:
-        stated = option.get("type", [])
+        stated = option.get("type", [_JSON_TYPES[type(value)] for value in option.get("enum", [])])
         found |= {stated} if isinstance(stated, str) else set(stated)
     return found | ({"null"} if schema.get("nullable") else set())
 
@@ -194,5 +204,6 @@ def _era(wire: Wire) -> dict[str, Any]:
     return {
         "protocol": (stated or by_handshake or ["unknown"])[-1],
         "asks_for_progress": any("progressToken" in meta for meta in calls),
+        "progress_sent": any(m.get("method") == "notifications/progress" for m in wire.answered()),
         "lists": sorted({m["method"] for m in sent if str(m.get("method", "")).endswith("/list")} - {"tools/list"}),
     }

@@ -138,7 +138,7 @@ def inspector(target: Mapping[str, Any], era: str) -> dict[str, Any]:
         problems.append("tools/call: no result")
     if "did you mean zone?" not in ask("tools/call", *call, "zoen=FR", exits=5):
         problems.append("tools/call: a misspelt parameter was not explained")
-    if "intensity" not in ask("resources/read", "--uri", "wattproof://zones/FR"):
+    if "gco2e_per_kwh" not in ask("resources/read", "--uri", "wattproof://zones/FR"):
         problems.append("resources/read: no result")
     ask("resources/templates/list")
     ask("prompts/list")

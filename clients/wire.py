@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,22 @@ class Relay:
         self._listener = listener
         self._wire = wire
         self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
 
     def to(self, port: int) -> None:
         """Pass connections on to this port from now on, and write both directions down."""
-        threading.Thread(target=self._accept, args=(port,), daemon=True).start()
+        self._start(self._accept, port)
+
+    def wait(self) -> None:
+        """Until every connection has ended."""
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _start(self, run: Callable[..., None], *arguments: Any) -> threading.Thread:
+        thread = threading.Thread(target=run, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return thread
 
     def _accept(self, port: int) -> None:
         while True:
@@ -74,30 +86,36 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", port))
-            for one, other, path in ((client, server, self._wire.to_server), (server, client, self._wire.to_client)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=_pass_on, args=(one, other, path, self._lock), daemon=True).start()
+            self._start(self._connect, client, port)
+
+    def _connect(self, client: socket.socket, port: int) -> None:
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = self._start(self._pass_on, server, client, self._wire.to_client)
+            self._pass_on(client, server, self._wire.to_server)
+            back.join()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, path: Path) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                with self._lock, path.open("ab") as log:
+                    log.write(chunk)
+                target.sendall(chunk)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def relay(wire: Wire) -> Generator[Relay]:
     """A relay for as long as the block runs."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield Relay(listener, wire)
+        passing = Relay(listener, wire)
+        yield passing
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-
-
-def _pass_on(source: socket.socket, target: socket.socket, path: Path, lock: threading.Lock) -> None:
-    with suppress(OSError):
-        while chunk := source.recv(65536):
-            with lock, path.open("ab") as log:
-                log.write(chunk)
-            target.sendall(chunk)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+        passing.wait()
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""agent-framework: an agent on a scripted chat client, which keeps what it is given."""
+"""agent-framework: an agent on a scripted chat client, which keeps what it is given; `variant` may be `detailed`."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,8 +21,9 @@ from session import Session, Target, serve
 class _Scripted(FunctionInvocationLayer, BaseChatClient):
     """Calls one tool, then stops; keeps what it was given."""
 
-    def __init__(self, order: tuple[str, dict[str, Any]] | None) -> None:
+    def __init__(self, order: tuple[str, dict[str, Any]] | None, detailed: bool) -> None:
         super().__init__()
+        self.function_invocation_configuration["include_detailed_errors"] = detailed
         self.order = order
         self.schemas: dict[str, Any] = {}
         self.read = ""
@@ -40,11 +41,12 @@ class _Scripted(FunctionInvocationLayer, BaseChatClient):
 
 
 class _Session:
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, detailed: bool) -> None:
         self._server = server
+        self._detailed = detailed
 
     async def _run(self, order: tuple[str, dict[str, Any]] | None) -> _Scripted:
-        client = _Scripted(order)
+        client = _Scripted(order, self._detailed)
         await Agent(client=client, name="asker", tools=self._server).run("go")
         return client
 
@@ -62,7 +64,7 @@ async def connect(target: Target) -> AsyncIterator[Session]:
     else:
         server = MCPStdioTool("wattproof", target["command"], args=target["args"], env=target["env"])
     async with server:
-        yield _Session(server)
+        yield _Session(server, target["variant"] == "detailed")
 
 
 if __name__ == "__main__":
