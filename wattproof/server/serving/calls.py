@@ -32,10 +32,11 @@ _log = logging.getLogger("wattproof.calls")
 # What a span says of a result, and where the result says it.
 _ON_SPANS = (
     ("wattproof.receipt_id", ("receipt_id",)),
+    ("wattproof.interval", ("interval",)),
     ("wattproof.energy.median_wh", ("energy_wh", "median")),
     ("wattproof.carbon.median_gco2e", ("carbon_gco2e", "median")),
-    ("wattproof.methodology", ("methodology",)),
-    ("wattproof.region_scope", ("region_scope",)),
+    ("wattproof.methodology", ("provenance", "methodology")),
+    ("wattproof.region_scope", ("provenance", "region_scope")),
 )
 
 
