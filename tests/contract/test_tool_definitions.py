@@ -21,6 +21,7 @@ import pytest
 from mcp import Client
 
 import wattproof
+from docs.generate import tokens
 from wattproof.server.app import build_server
 from wattproof.server.apps.views import APP_TOOLS
 from wattproof.server.mcp_prompts import PROMPTS
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 UPDATE = os.environ.get("WATTPROOF_UPDATE_CONTRACTS") == "1"
 HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract"
-
-TOKEN_BUDGET = 2500
-CHARACTERS_PER_TOKEN = 4
 
 NAMES = ("estimate_request", "run_inference", "track_operation", "summarize_ledger", "verify_receipt", "explain")
 PROFILE_NAMES = {"ops": ("recommend_window",), "audit": ("check_claim", "restate_period")}
@@ -153,9 +151,30 @@ async def test_nothing_in_a_list_depends_on_settings_or_data(installation: Insta
     assert first == second == await seen()
 
 
-async def test_all_definitions_together_stay_within_the_token_budget(installation: Installation) -> None:
-    wire = json.dumps(await definitions(installation), separators=(",", ":"), ensure_ascii=False)
-    assert len(wire) / CHARACTERS_PER_TOKEN < TOKEN_BUDGET
+def test_all_definitions_together_stay_within_the_token_budget() -> None:
+    core = [tool for tool in tokens.definitions() if tool["name"] in NAMES]
+    assert len(core) == len(NAMES)
+    assert tokens.count(tokens.wire(core)) < tokens.DEFINITIONS_BUDGET
+
+
+def test_brief_results_stay_within_their_token_budgets() -> None:
+    over = [
+        (answer.tool, answer.what, answer.text, answer.data)
+        for answer in tokens.answers()
+        if answer.budgeted and not within(answer)
+    ]
+    assert over == []
+
+
+def within(answer: tokens.Answer) -> bool:
+    budget = tokens.BUDGETS[answer.tool]
+    return answer.text <= budget.text and (budget.data is None or answer.data <= budget.data)
+
+
+def test_the_tokenizer_is_the_real_one() -> None:
+    """Token counts that are published for this encoding."""
+    assert tokens.count("hello world") == 2
+    assert tokens.count("Energy and CO2e of an LLM request 0.89 Wh (0.26–3.1)") == 24
 
 
 async def test_every_tool_states_title_hints_and_provenance_defaults(installation: Installation) -> None:

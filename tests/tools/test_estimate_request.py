@@ -67,7 +67,7 @@ async def test_a_closed_model_without_a_zone_is_placed_at_its_unknown_vendor(ins
     assert result.carbon_gco2e_if is not None
     assert list(result.carbon_gco2e_if) == ["US", "FR"]
     assert "zone unknown; " in brief(result)
-    assert re.search(r"zone= narrows \d+–\d+ gCO2e/kWh to one value", brief(result))
+    assert re.search(r"zone= narrows \d+–\d+ g/kWh to one", brief(result))
 
 
 async def test_a_provider_gives_its_own_zone_and_how_it_is_known(installation: Installation) -> None:

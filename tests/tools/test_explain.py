@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,10 @@ async def test_an_estimate_is_explained_by_operands_with_sources_drivers_and_wha
         "region_scope US; energy_source grid-mix; methodology wattproof/param@1.0.0; renewable_ratio_bps 2400."
     )
     assert len(text) / 4 <= 300
+
+
+async def test_an_estimate_may_come_as_json_text(installation: Installation) -> None:
+    assert (await explained(installation, json.dumps(ESTIMATE))).subject == "estimate"
 
 
 async def test_without_a_zone_the_zone_would_narrow_the_climate(installation: Installation) -> None:

@@ -154,11 +154,16 @@ async def test_groups_come_in_pages(december: Installation) -> None:
             await settle(deps, f"r{number}", model=f"m{number}", size=9 - number)
         first = await summarize(deps, group_by="model")
         second = await summarize(deps, group_by="model", cursor=first.next_cursor)
+        third = await summarize(deps, group_by="model", cursor=second.next_cursor)
         whole = await summarize(deps, group_by="model", detail="full")
-    assert [group["model"] for group in first.groups] == [f"m{number}" for number in range(5)]
-    assert "; and more." in brief(first)
-    assert [group["model"] for group in second.groups] == ["m5", "m6"]
-    assert (second.next_cursor, whole.next_cursor) == (None, None)
+    assert [group["model"] for group in first.groups] == [f"m{number}" for number in range(3)]
+    assert "; and 4 more (cursor 3)." in brief(first)
+    assert first.structured(brief=True)["groups_more"] == 4
+    assert [group["model"] for group in second.groups] == ["m3", "m4", "m5"]
+    assert [group["model"] for group in third.groups] == ["m6"]
+    assert (third.next_cursor, whole.next_cursor) == (None, None)
+    assert "; and 2 more." in brief(whole)
+    assert "groups_more" not in whole.structured()
     assert len(whole.groups) == 7
 
 

@@ -18,7 +18,7 @@ from wattproof.server.mcp_elicit import within_budgets
 from wattproof.server.mcp_errors import argument_problems
 from wattproof.server.mcp_schemas import input_schema, output_schema
 from wattproof.server.tool_table import ToolSpec
-from wattproof.tools.provenance import META_KEY, named_fields
+from wattproof.tools.provenance import META_KEY, SALT_KEY, named_fields
 from wattproof.tools.result import Arguments
 
 if TYPE_CHECKING:
@@ -93,12 +93,17 @@ class _OwnArguments(FuncMetadata):
 
 
 def _called(spec: ToolSpec, result: Any, args: Arguments) -> CallToolResult:
-    structured = result.structured()
-    meta = named_fields(result.provenance, structured.get("receipt_id"))
+    # A picture is asked for with detail too; its data are as brief as without it.
+    structured = result.structured(brief=getattr(args, "detail", None) != "full")
+    meta: dict[str, Any] = {META_KEY: named_fields(result.provenance, structured.get("receipt_id"))}
+    salt = getattr(result, "request_salt", None)
+    if salt is not None:
+        # Given once, here: it opens the receipt's commitment to the request. For programs; no model has a use for it.
+        meta[SALT_KEY] = salt
     return CallToolResult(
         content=[TextContent(type="text", text=spec.brief(result)), *_picture(result, args)],
         structured_content=structured,
-        _meta={META_KEY: meta},
+        _meta=meta,
     )
 
 

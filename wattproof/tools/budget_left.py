@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wattproof.resources.ledger.budget_records import BudgetUnit, Headroom, Rates
     from wattproof.tools.deps import Deps
 
-__all__ = ["budget_fields", "budget_words", "integer_amount", "rates_of", "tightest_fields"]
+__all__ = ["brief_budget", "budget_fields", "budget_words", "integer_amount", "rates_of", "tightest_fields"]
 
 _ESTIMATED = ("energy_wh", "carbon_gco2e")
 
@@ -50,6 +50,12 @@ def budget_fields(left: Headroom, *, full: bool = False) -> dict[str, Any]:
     if full:
         fields |= {"name": key.name, "period": left.bucket or None, "tz": left.budget.tz, "action": left.budget.action}
     return fields
+
+
+def brief_budget(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` without what goes without saying: that nothing is reserved, and that it is the operation's own."""
+    usual = {"of": "operation", "reserved": 0}
+    return {name: value for name, value in fields.items() if name not in usual or value != usual[name]}
 
 
 def budget_words(fields: dict[str, Any]) -> str:

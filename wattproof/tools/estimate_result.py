@@ -60,7 +60,14 @@ class EstimateResult(Grounded):
         "levers",
         "assumed",
         "interval",
+        "reasons",
         "usage",
+    }
+
+    in_full_only: ClassVar[frozenset[str]] = Grounded.in_full_only | {
+        "calibration",
+        "carbon_gco2e_per_1k_tokens",
+        "location_evidence",
     }
 
     model: str
@@ -86,6 +93,17 @@ class EstimateResult(Grounded):
     levers: tuple[Lever, ...]
     reasons: dict[str, str]
     full: dict[str, Any] | None = None
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        # Where the zone is unknown, what the request would come to elsewhere says more than the mixture does.
+        hidden = {"grid"} if self.carbon_gco2e_if is not None else set[str]()
+        if self.provenance.region_scope == f"unknown:{self.provider_id}":
+            hidden.add("provider_id")
+        kept = {name: value for name, value in super().shortened(fields).items() if name not in hidden}
+        if self.output_tokens_prior is not None:
+            # Half of a guess is no advice; `assumed` says that the length was guessed.
+            kept["levers"] = [lever for lever in kept["levers"] if "output_tokens" not in lever["set"]]
+        return kept
 
 
 def result_of_one(
@@ -128,15 +146,15 @@ def brief_of_one(result: EstimateResult) -> str:
         words.append(f"Market-based {mass_text(result.carbon_market_gco2e)} by {source}, as declared.")
     if result.baseline is not None:
         words.append(result.baseline.words())
-    words.append(interval_words(result.interval, result.dominated_by, result.assumed))
-    if result.output_tokens_prior:
-        words.append(prior_words(result.output_tokens_prior))
+    words.append(interval_words(result.interval, result.dominated_by, result.assumed, result.output_tokens_prior))
     words += [f"{caveat[:1].upper()}{caveat[1:].rstrip('.')}." for caveat in result.caveats or ()]
     words += [lever.words() for lever in result.levers if "model" in lever.set]
     return " ".join([*words, sentence(result.provenance)])
 
 
-def interval_words(interval: str, dominated_by: str | None, assumed: tuple[str, ...]) -> str:
+def interval_words(
+    interval: str, dominated_by: str | None, assumed: tuple[str, ...], prior: dict[str, Any] | None = None
+) -> str:
     """What kind of interval it is, what widens it most, and what nobody supplied."""
     kinds = {
         "credible90": "Estimate, 90 % interval",
@@ -144,14 +162,17 @@ def interval_words(interval: str, dominated_by: str | None, assumed: tuple[str, 
         "none": "Estimate, no interval",
     }
     dominated = f"; {dominated_by} dominates" if dominated_by else ""
-    told = ["input_tokens (counted here from text)" if name == "input_tokens" else name for name in assumed]
+    beside = {"input_tokens": " (counted)"}
+    if prior is not None:
+        beside["output_tokens"] = f" (90 % of answers: {prior['low']:,}–{prior['high']:,})"
+    told = [f"{name}{beside.get(name, '')}" for name in assumed]
     listed = f"; assumed: {', '.join(told)}" if assumed else ""
     return f"{kinds[interval]}{dominated}{listed}."
 
 
 def prior_words(prior: dict[str, Any]) -> str:
     """That the length of the answer is a guess, and that the interval holds it."""
-    return f"90 % of answers have {prior['low']:,}–{prior['high']:,} tokens: output_tokens= would narrow this."
+    return f"90 % of answers have {prior['low']:,}–{prior['high']:,} tokens: give output_tokens."
 
 
 def usage_fields(found: Estimate) -> dict[str, int]:
@@ -236,7 +257,7 @@ def _climate_words(result: EstimateResult) -> str:
             if other is not None
         )
         low, high = grid.get("low_gco2e_per_kwh"), grid.get("high_gco2e_per_kwh")
-        span = f"; zone= narrows {significant(low)}–{significant(high)} gCO2e/kWh to one value" if low and high else ""
+        span = f"; zone= narrows {significant(low)}–{significant(high)} g/kWh to one" if low and high else ""
         return f"{climate}: zone unknown; {guesses}{span}."
     intensity = significant(rounded(grid["intensity_gco2e_per_kwh"]))
     return f"{climate} in {grid['zone']} at {intensity} gCO2e/kWh ({grid['evidence']})."

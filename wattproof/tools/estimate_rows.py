@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,7 @@ from wattproof.tools.compared import Compared, Spread, spread
 from wattproof.tools.estimate_result import BESIDE, full_fields, prior_words, why_null
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text
 from wattproof.tools.provenance import Provenance, reading_fields, sentence
-from wattproof.tools.result import Result
+from wattproof.tools.result import Result, first_of
 
 if TYPE_CHECKING:
     from wattproof.resources.footprints import Estimate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EstimateRows", "Row", "brief_of_rows", "result_of_rows"]
 
 _ROWS_IN_TEXT = 10
+_ROWS_IN_BRIEF = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,27 @@ class EstimateRows(Result):
     edition: str
     synthetic: bool
     provenance: Provenance
+
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"edition"})
+    usual: ClassVar[Mapping[str, object]] = {"boundary": "comprehensive", "synthetic": False}
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().shortened(fields)
+        first_of(fields, "rows", _ROWS_IN_BRIEF)
+        left_out = _IN_FULL_ROWS | (set[str]() if len(self.methods) > 1 else {"methodology"})
+        fields["rows"] = [
+            {
+                name: value
+                for name, value in row.items()
+                if name not in left_out and (name != "model" or value != row["label"])
+            }
+            for row in fields["rows"]
+        ]
+        return fields
+
+
+# What a row of a brief answer leaves out: what follows from its label, and what is told once for all rows.
+_IN_FULL_ROWS = {"sources", "calibration", "assumed", "reasons", "provider_id"}
 
 
 def result_of_rows(rows: Sequence[Row], asked: Asked, *, full: bool) -> EstimateRows:
@@ -96,7 +118,9 @@ def brief_of_rows(result: EstimateRows) -> str:
     hidden = len(told) - _ROWS_IN_TEXT
     words[0] += f"; and {hidden} more." if hidden > 0 else "."
     if untold:
-        words.append(f"No figure, reasons in the data: {', '.join(untold[:_ROWS_IN_TEXT])}.")
+        more = len(untold) - _ROWS_IN_TEXT
+        named = ", ".join(untold[:_ROWS_IN_TEXT]) + (f" and {more} more" if more > 0 else "")
+        words.append(f"No figure, reasons in the data: {named}.")
     if result.output_tokens_prior:
         words.append(prior_words(result.output_tokens_prior))
     words += [max(result.spread, key=lambda part: part.ratio).words()] if result.spread else []

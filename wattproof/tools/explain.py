@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationError
@@ -11,11 +12,11 @@ from wattproof.methodology.quantity import Quantity
 from wattproof.tools.estimate_arguments import EstimateArgs
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, significant
 from wattproof.tools.provenance import Provenance, StatedProvenance, sentence
-from wattproof.tools.result import JSON_TEXT, Arguments, Result
+from wattproof.tools.result import JSON_TEXT, Arguments, Detail, Result, first_of
 from wattproof.tools.sensitive import driver_shares, sensitivity_fields, tightening_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from wattproof.methodology.methods import Method
     from wattproof.methodology.quantity import Operand
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ExplainArgs", "ExplainResult", "brief", "explain", "names_a_receipt"]
 
-_FORMULA_IN_TEXT = 180
-_LISTED_IN_TEXT = 5
+_FORMULA_IN_TEXT = 120
+_LISTED_IN_TEXT = 4
+_LISTED_IN_BRIEF = 10
 _TELLING = (
     "active_params_b",
     "batch",
@@ -43,9 +45,12 @@ class ExplainArgs(Arguments):
     """Arguments of `explain`."""
 
     subject: Annotated[
-        str | Annotated[dict[str, Any], JSON_TEXT],
+        str | dict[str, Any],
+        # No id and no JWS begins with a brace, so such text is an object from a client that knows only strings here.
+        JSON_TEXT,
         Field(description="Method id, receipt id or JWS, or estimate_request's arguments"),
     ]
+    detail: Annotated[Detail | None, Field(description="full: all of it")] = None
 
 
 class ExplainResult(Result):
@@ -93,6 +98,20 @@ class ExplainResult(Result):
     synthetic: bool
     provenance: SerializeAsAny[Provenance]
 
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"methodology_sha256", "edition", "embodied_included"})
+    usual: ClassVar[Mapping[str, object]] = {"synthetic": False, "boundary": "comprehensive"}
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().shortened(fields)
+        fields["formula"] = _cut(self.formula)
+        fields["operands"] = sorted(fields["operands"], key=lambda operand: operand["name"] not in _TELLING)
+        first_of(fields, "operands", _LISTED_IN_BRIEF)
+        for name in ("assumed", "not_covered", "sources"):
+            first_of(fields, name, _LISTED_IN_TEXT)
+        if self.drivers is not None:
+            fields["drivers"] = {name: shares[:3] for name, shares in self.drivers.items()}
+        return fields
+
 
 async def explain(args: ExplainArgs, deps: Deps) -> ExplainResult:
     """Explain a method (its id), a receipt (its id, the JWS, or {jws}), or an estimate (its arguments).
@@ -113,9 +132,7 @@ async def explain(args: ExplainArgs, deps: Deps) -> ExplainResult:
 
 def brief(result: ExplainResult) -> str:
     """The formula, what it rests on and what widens it, the four named fields last."""
-    formula = " ".join(result.formula.split())
-    if len(formula) > _FORMULA_IN_TEXT:
-        formula = formula[:_FORMULA_IN_TEXT].rpartition(" ")[0] + " … (whole in the data)"
+    formula = _cut(result.formula)
     figures = [energy_text(result.energy_wh)] if result.energy_wh else []
     figures += [mass_text(result.carbon_gco2e)] if result.carbon_gco2e else []
     named = f"Receipt {result.receipt_id}" if result.receipt_id else result.subject.capitalize()
@@ -207,7 +224,6 @@ def _of_estimate(found: Estimate, reasons: dict[str, str]) -> ExplainResult:
 
 async def _of_receipt(receipt: str | dict[str, Any], deps: Deps) -> ExplainResult:
     """Its own operands; what widens it is worked out from them. Whether it is signed is for `verify_receipt`."""
-    from wattproof.methodology.methods import get_method
     from wattproof.methodology.quantity import Operand
     from wattproof.resources.receipts.verify import verify_receipt
     from wattproof.tools.receipt_subject import local_keys, read_subject
@@ -218,7 +234,7 @@ async def _of_receipt(receipt: str | dict[str, Any], deps: Deps) -> ExplainResul
     if payload is None:
         verdict = report.verdicts["signature"]
         raise VerificationFailed("format", verdict.reason or "unreadable", f"It cannot be read: {verdict.message}")
-    method = get_method(payload["method_id"])
+    method = _method_of(payload)
     operands = tuple(Operand(**operand) for operand in payload["operands"])
     drivers, reasons = _receipt_drivers(method, operands, payload)
     signature, arithmetic = report.verdicts["signature"], report.verdicts["arithmetic"]
@@ -247,6 +263,26 @@ async def _of_receipt(receipt: str | dict[str, Any], deps: Deps) -> ExplainResul
             renewable_ratio_bps=payload["renewable_ratio_bps"],
         ),
     )
+
+
+def _method_of(payload: Mapping[str, Any]) -> Method:
+    """The method of a receipt's figures.
+
+    Raises:
+        InvalidInput: it adds up others, or states a method that this release does not have.
+    """
+    from wattproof.methodology.errors import UnknownMethod
+    from wattproof.methodology.methods import get_method
+
+    try:
+        return get_method(payload["method_id"])
+    except UnknownMethod:
+        stated = ascii(str(payload["method_id"])[:60])
+        raise InvalidInput(
+            "subject",
+            f"is a receipt by {stated}, which has no formula here",
+            "explain the receipt of one request; verify_receipt judges this one",
+        ) from None
 
 
 def _receipt_drivers(
@@ -289,6 +325,12 @@ def _operand_fields(operands: Sequence[Operand]) -> tuple[dict[str, Any], ...]:
         {"name": operand.name, "value": operand.number, "unit": operand.unit, "source_id": operand.source_id}
         for operand in operands
     )
+
+
+def _cut(formula: str) -> str:
+    """The beginning of a formula on one line; detail=full and the method's resource have all of it."""
+    line = " ".join(formula.split())
+    return line if len(line) <= _FORMULA_IN_TEXT else line[:_FORMULA_IN_TEXT].rpartition(" ")[0] + " …"
 
 
 def _listed(names: Sequence[str], most: int, mark: str = ", ") -> str:

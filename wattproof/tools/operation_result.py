@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wattproof.tools.budget_left import budget_fields, budget_words, tightest_fields
+from wattproof.tools.budget_left import brief_budget, budget_fields, budget_words, tightest_fields
 from wattproof.tools.figures import Figure, energy_text, mass_text, rounded, significant
 from wattproof.tools.provenance import Provenance, sentence
-from wattproof.tools.result import Result
+from wattproof.tools.result import Result, first_of
 
 if TYPE_CHECKING:
     from wattproof.resources.ledger.operation_view import OperationView, StepRow
@@ -28,8 +28,11 @@ class OperationResult(Result):
     told_last: ClassVar[tuple[str, ...]] = ("provenance",)
     unlisted: ClassVar[frozenset[str]] = frozenset(
         {"action", "step_count", "token_count", "zone_known_count", "usage_sources", "unsettled_count", "retry_count"}
-        | {"interval", "steps", "sci", "reasons", "status"}
+        | {"interval", "steps", "sci", "reasons", "status", "budget"}
     )
+
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"action"})
+    usual: ClassVar[Mapping[str, object]] = {"unsettled_count": 0, "retry_count": 0}
 
     action: str
     operation_id: str
@@ -54,6 +57,18 @@ class OperationResult(Result):
     budgets: tuple[dict[str, Any], ...] | None = None
     reasons: dict[str, str]
     provenance: Provenance
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().shortened(fields)
+        fields["sci"] = {name: fields["sci"][name] for name in ("sci_gco2e", "R")}
+        if fields["budget"] is not None:
+            fields["budget"] = brief_budget(fields["budget"])
+        hidden = self.step_count - len(self.steps)
+        if hidden > 0:
+            fields["steps_more"] = hidden
+        if fields.get("below"):
+            first_of(fields, "below", _SCOPES_NAMED)
+        return fields
 
 
 def result_of(

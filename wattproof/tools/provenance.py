@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "META_KEY",
+    "SALT_KEY",
     "Grounded",
     "Provenance",
     "StatedProvenance",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 META_KEY = "io.github.wattproof/provenance"
+SALT_KEY = "io.github.wattproof/request_salt"
 
 _BESIDE = (
     "tier",
@@ -64,6 +67,12 @@ class Grounded(Result):
 
     told_last: ClassVar[tuple[str, ...]] = (*_BESIDE, "grid", "provenance")
     unlisted: ClassVar[frozenset[str]] = frozenset(_BESIDE)
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"methodology_sha256", "edition"})
+    usual: ClassVar[Mapping[str, object]] = {
+        "boundary": "comprehensive",
+        "ghg_scope": "scope3.cat1",
+        "synthetic": False,
+    }
 
     tier: str
     accuracy: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-__all__ = ["JSON_TEXT", "Arguments", "Detail", "Result", "from_json_text"]
+__all__ = ["JSON_TEXT", "Arguments", "Detail", "Result", "first_of", "from_json_text"]
 
 Detail = Literal["brief", "full"]
 
@@ -39,6 +40,8 @@ class Result(BaseModel):
     A null says that a value is unknown, and `reasons` says why. A field in `omitted_when_null` does not apply when it
     is null, and is left out. Fields in `told_last` come after the others, so that a reader meets the answer first.
     Fields in `unlisted` are in every result but not in the published schema, which every client pays for.
+
+    A brief answer to a model leaves out `in_full_only` and what has its `usual` value; detail=full tells all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,13 +49,43 @@ class Result(BaseModel):
     omitted_when_null: ClassVar[frozenset[str]] = frozenset()
     told_last: ClassVar[tuple[str, ...]] = ()
     unlisted: ClassVar[frozenset[str]] = frozenset()
+    in_full_only: ClassVar[frozenset[str]] = frozenset()
+    usual: ClassVar[Mapping[str, object]] = {}
 
-    def structured(self) -> dict[str, Any]:
-        """The structured content: what a client receives, and what the command line prints with --json."""
+    def structured(self, *, brief: bool = False) -> dict[str, Any]:
+        """The structured content: what a client receives, and what the command line prints with --json.
+
+        `brief` is for models, which pay for every token: see `shortened`.
+        """
         fields = self.model_dump()
         for name in self.omitted_when_null:
             if fields[name] is None:
                 del fields[name]
         for name in self.told_last:
             fields[name] = fields.pop(name)
-        return fields
+        return _plain(self.shortened(fields)) if brief else fields
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """`fields` without what a brief answer leaves out; nothing is left out that changes what a figure means."""
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in self.in_full_only and (name not in self.usual or value != self.usual[name])
+        }
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers without their `.0`, which is two tokens more each and says nothing in JSON."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in cast("list[Any]", value)]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+
+
+def first_of(fields: dict[str, Any], name: str, most: int) -> None:
+    """Cut the list in `fields[name]` to its first `most`, and say in `<name>_more` how many are not shown."""
+    hidden = len(fields[name]) - most
+    if hidden > 0:
+        fields[name] = fields[name][:most]
+        fields[f"{name}_more"] = hidden

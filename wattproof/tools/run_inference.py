@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wattproof.methodology.errors import BudgetExceeded
-from wattproof.tools.budget_left import budget_words, tightest_fields
+from wattproof.tools.budget_left import brief_budget, budget_words, tightest_fields
 from wattproof.tools.choices import Choice, choice_of, choose, ranked_fields
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, significant
 from wattproof.tools.progress import Report, unreported
 from wattproof.tools.provenance import Grounded, grounds, sentence
-from wattproof.tools.result import Result
+from wattproof.tools.result import Result, first_of
 from wattproof.tools.run_arguments import RunArgs, chat_of, policy_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "RunArgs", "RunResult", "brief", "run_inference"]
 
 _EVENTS_PER_REPORT = 16
+_CANDIDATES_IN_BRIEF = 2
 
 
 class Cost(Result):
@@ -62,6 +63,9 @@ class RunResult(Grounded):
         "usage",
     }
 
+    in_full_only: ClassVar[frozenset[str]] = Grounded.in_full_only | {"adpe_kgsbeq", "request_salt"}
+    usual: ClassVar[Mapping[str, object]] = {**Grounded.usual, "replayed": False}
+
     status: str
     request_id: str | None
     receipt_id: str | None
@@ -90,6 +94,40 @@ class RunResult(Grounded):
     request_salt: str | None = None
     reported: dict[str, Any] | None = None
     reasons: dict[str, str]
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().shortened(fields)
+        if self.resolved_model in (None, self.model):
+            del fields["resolved_model"]
+        if self.attempts <= 1:
+            del fields["attempts"]
+        fields["usage"] = {name: count for name, count in fields["usage"].items() if count != 0}
+        for name in ("carbon_market_gco2e", "water_ml"):
+            if fields[name] is None:
+                del fields[name]
+                fields["reasons"].pop(name, None)
+        if fields.get("budget") is not None:
+            fields["budget"] = brief_budget(fields["budget"])
+        if fields["decision"] is not None:
+            fields["decision"] = _brief_decision(fields["decision"])
+        return fields
+
+
+def _brief_decision(decision: dict[str, Any]) -> dict[str, Any]:
+    """The counts and what decided; of a dry run also the first candidates, and what keeps them from running here."""
+    fields = {name: decision[name] for name in ("candidates", "allowed", "excluded", "in_best_band", "decided_by")}
+    if "ranked" in decision:
+        fields["ranked"] = [
+            {"deployment": row["deployment"], "unusable": _why_unusable(row)} for row in decision["ranked"]
+        ]
+        first_of(fields, "ranked", _CANDIDATES_IN_BRIEF)
+    return {name: value for name, value in fields.items() if value not in ({}, 0)}
+
+
+def _why_unusable(row: Mapping[str, Any]) -> str | None:
+    """Why a ranked candidate could not run here and now, or None."""
+    flags: list[str] = row.get("flags", [])
+    return next((flag.partition(": ")[2] for flag in flags if flag.startswith("unusable: ")), None)
 
 
 async def run_inference(args: RunArgs, deps: Deps, report: Report = unreported) -> RunResult:
@@ -308,7 +346,9 @@ def _place_words(result: RunResult) -> list[str]:
 
 def _outcome_words(result: RunResult) -> list[str]:
     if result.status == "dry_run":
-        return ["Dry run: nothing was sent."]
+        ranked: list[dict[str, Any]] = (result.decision or {}).get("ranked", [])
+        why = _why_unusable(ranked[0]) if ranked else None
+        return [*([] if why is None else [f"It cannot run here ({why})."]), "Dry run: nothing was sent."]
     words = [f"Receipt {result.receipt_id}."]
     if result.replayed:
         words.append("Replayed: nothing was spent again.")

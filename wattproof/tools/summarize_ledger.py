@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS_PER_PAGE", "SummaryArgs", "SummaryResult", "brief", "summarize_ledger"]
 
 GROUPS_PER_PAGE = 20
-_GROUPS_IN_BRIEF = 5
+_GROUPS_IN_BRIEF = 3
 
 GroupBy = Literal["provider", "model", "zone", "method", "tier", "status", "workload"]
 SummaryDetail = Literal["brief", "full", "plot"]

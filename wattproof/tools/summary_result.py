@@ -30,13 +30,21 @@ class SummaryResult(Result):
     """
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset(
-        {"methods", "water_ml", "adpe_kgsbeq", "counts", "adjusted", "bar_unit", "bars"}
+        {"methods", "water_ml", "adpe_kgsbeq", "counts", "adjusted", "bar_unit", "bars", "groups_more"}
     )
     unlisted: ClassVar[frozenset[str]] = frozenset(
         {"edition", "synthetic", "cost_micros", "cached_input_tokens", "temporal_match_bps", "usage_source_bps"}
         | {"carbon_market_kg", "groups", "next_cursor", "period", "reasons", "unsettled_count", "zone_known_bps"}
         | {"market_known_bps", "tier_bps", "kind_counts", "adjustments_count"}
     )
+
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"edition", "adpe_kgsbeq", "market_known_bps"})
+    usual: ClassVar[Mapping[str, object]] = {
+        "synthetic": False,
+        "adjustments_count": 0,
+        "unsettled_count": 0,
+        "cached_input_tokens": 0,
+    }
 
     period: dict[str, str | bool | None]
     request_count: int
@@ -58,6 +66,7 @@ class SummaryResult(Result):
     kind_counts: dict[str, int]
     adjusted: dict[str, int | float] | None = None
     groups: tuple[dict[str, Any], ...]
+    groups_more: int | None = None
     next_cursor: str | None
     bar_unit: str | None = None
     bars: tuple[dict[str, Any], ...] | None = None
@@ -67,6 +76,23 @@ class SummaryResult(Result):
     synthetic: bool
     reasons: dict[str, str]
     provenance: Provenance
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().shortened(fields)
+        for name in ("temporal_match_bps", "tier_bps", "usage_source_bps"):
+            fields[name] = {value: bps for value, bps in fields[name].items() if bps}
+        for name, usual in _USUAL_MIX.items():
+            if fields[name].keys() <= {usual}:
+                del fields[name]
+        if not fields["period"]["closed"]:
+            del fields["period"]["closed"]
+        if fields["next_cursor"] is None:
+            del fields["next_cursor"]
+        return fields
+
+
+# What a brief summary does not say where it holds for every request.
+_USUAL_MIX = {"usage_source_bps": "provider", "kind_counts": "inference", "temporal_match_bps": "fallback"}
 
 
 def summary_result(summary: Summary, period: Period, page: Page, *, full: bool, edition: str) -> SummaryResult:
@@ -95,6 +121,7 @@ def summary_result(summary: Summary, period: Period, page: Page, *, full: bool, 
         kind_counts=_kinds(row),
         adjusted=_adjusted(summary, digits),
         groups=tuple(_group(group, group_by, full=full) for group in summary.groups[start:end]),
+        groups_more=max(0, len(summary.groups) - end) or None,
         next_cursor=str(end) if end < len(summary.groups) else None,
         methods=methods if len(methods) > 1 else None,
         counts={name: dict(held) for name, held in row.counts.items()} if full else None,

@@ -116,8 +116,9 @@ def _thousandfold(figure: Figure) -> Figure:
 
 def _groups_words(result: SummaryResult) -> str:
     shown = [_group_words(group) for group in result.groups[:_GROUPS_IN_TEXT]]
-    hidden = len(result.groups) > _GROUPS_IN_TEXT or result.next_cursor is not None
-    return "; ".join(shown) + ("; and more" if hidden else "") + "."
+    hidden = len(result.groups) - len(shown) + (result.groups_more or 0)
+    next_page = "" if result.next_cursor is None else f" (cursor {result.next_cursor})"
+    return "; ".join(shown) + (f"; and {hidden:,} more{next_page}" if hidden else "") + "."
 
 
 _GROUPS_IN_TEXT = 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
@@ -13,7 +14,7 @@ from wattproof.tools.receipt_subject import read_subject
 from wattproof.tools.result import Arguments, Detail, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from wattproof.resources.receipts.verdict import Check, Verdict
     from wattproof.resources.receipts.verify import Report
@@ -76,6 +77,15 @@ class VerifyResult(Result):
         }
     )
 
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"methodology_sha256", "edition"})
+    usual: ClassVar[Mapping[str, object]] = {
+        "boundary": "comprehensive",
+        "ghg_scope": "scope3.cat1",
+        "synthetic": False,
+        "checks": (),
+        "reasons": {},
+    }
+
     subject: str
     receipt_id: str | None
     outcome: Outcome
@@ -95,11 +105,21 @@ class VerifyResult(Result):
     statement: dict[str, Any] | None = None
     provenance: StatedProvenance
 
-    def structured(self) -> dict[str, Any]:
-        fields = super().structured()
+    def structured(self, *, brief: bool = False) -> dict[str, Any]:
+        fields = super().structured(brief=brief)
         if self.subject == RECEIPT:
             return fields
         return {name: value for name, value in fields.items() if name not in self.unlisted or value is not None}
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        fields = super().shortened(fields)
+        # The checks say in figures what the message says in words, which the text has.
+        told = {"message"} if self.checks else set[str]()
+        fields["verdicts"] = {
+            name: {part: words for part, words in verdict.items() if words is not None and part not in told}
+            for name, verdict in fields["verdicts"].items()
+        }
+        return fields
 
 
 async def verify_receipt(args: VerifyArgs, deps: Deps) -> VerifyResult:
