@@ -6,6 +6,7 @@ The host page tells Python every question of the view (`askPython`); a client of
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -66,6 +67,12 @@ class Host:
         self.page.run(f"host.change({json.dumps(context)})")
         self.settle()
 
+    def resize(self, width: int) -> None:
+        """How wide the frame is, in CSS pixels; drawn with two device pixels for each."""
+        self.page.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=2400, deviceScaleFactor=2, mobile=False
+        )
+
     def settle(self) -> None:
         """Until the view waits for no answer, and the host knows how high it is."""
         quiet = 0
@@ -107,8 +114,8 @@ class Host:
         self.settle()
 
     def text(self) -> str:
-        """What the card shows."""
-        return self.run("document.getElementById('card').innerText")
+        """What the card shows, without empty lines."""
+        return re.sub(r"\n+", "\n", self.run("document.getElementById('card').innerText"))
 
     def said(self) -> str:
         """What was last said to screen readers."""

@@ -124,7 +124,7 @@ def main() -> int:
                     for mode, width in (("inline", 500), ("narrow", 320), ("fullscreen", 1000)):
                         if (mode == "fullscreen" and view == "receipt") or (theme == "dark" and mode == "narrow"):
                             continue
-                        resize(host, width)
+                        host.resize(width)
                         host.load(world.view(view), theme=theme, displayMode="inline" if mode == "narrow" else mode)
                         reach(host)
                         take(host, target / f"{state}-{theme}-{mode}.png")
@@ -140,10 +140,6 @@ def take(host: Host, path: Path) -> None:
     taken = host.page.call("Page.captureScreenshot", format="png", clip=box)
     picture = Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
     picture.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
-def resize(host: Host, width: int) -> None:
-    host.page.call("Emulation.setDeviceMetricsOverride", width=width, height=2400, deviceScaleFactor=2, mobile=False)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ host.on.input = (input) => { state.input = input; };
 host.on.result = (result) => {
   const content = contentOf(result, TITLE);
   if (content === null) return;
-  Object.assign(state, { result: content, days: null, groups: {}, entries: null, problem: {} });
+  Object.assign(state, { result: content, days: null, groups: {}, entries: null, entriesAsked: false, problem: {} });
   if (state.input.group_by === "zone") state.by = "zone";
   draw();
   if (host.can.serverTools && content.request_count > 0) load();
@@ -62,7 +62,8 @@ function about() {
   const day = (text) => cut(text, 20).replace(/T00:00:00Z$/, "").replace(/:00Z$/, "Z").replace("T", " ");
   const span = since || until ? `${since ? `from ${day(since)}` : ""} ${until ? `until ${day(until)}` : ""}`.trim() : "all time";
   const only = ["operation_id", "tag", "method"].filter((name) => state.input[name] != null).map((name) => `, only ${spaced(name)} ${cut(state.input[name], 40)}`);
-  return `${plural(state.result.request_count, "request")}, ${count(state.result.token_count)} tokens, ${span} (${cut(tz, 40) || "UTC"})${only.join("")}`;
+  const tokens = isNumber(state.result.token_count) ? `, ${count(state.result.token_count)} tokens` : "";
+  return `${plural(state.result.request_count, "request")}${tokens}, ${span} (${cut(tz, 40) || "UTC"})${only.join("")}`;
 }
 
 function choices(name, legend, options, chosen, chose) {
@@ -237,7 +238,8 @@ const baseAmount = (amount, kind) => {
 
 // The first page, once the card is large: by the button here, or by one of the host's.
 function loadEntries() {
-  if (!isLarge() || state.entries !== null || state.problem.entries || !host.can.serverTools || !state.result.request_count) return;
+  if (!isLarge() || state.entriesAsked || !host.can.serverTools || !state.result.request_count) return;
+  state.entriesAsked = true;
   loading("entries", () => rows("entries").then((page) => { state.entries = { pages: [page], place: 0 }; }));
 }
 

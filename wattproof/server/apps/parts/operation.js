@@ -5,7 +5,7 @@ const SHOWN_INLINE = 4;
 const SHOWN_LARGE = 100;
 const UNITS = { energy_wh: "Wh", carbon_gco2e: "g CO2e", tokens: "tokens", cost_usd: "USD" };
 const COLOURS = ["var(--mark)", "light-dark(#8a5a16, #e0b26a)", "light-dark(#2c7269, #7cc7bc)", "light-dark(#7a4a8c, #c7a0d6)"];
-const REST = "light-dark(#767f89, #8a939d)";
+const REST = "light-dark(#676f78, #8a939d)";
 
 let shown = null;
 
@@ -25,7 +25,8 @@ function draw() {
 }
 
 function about() {
-  const parts = [plural(shown.step_count, "step"), `${count(shown.token_count)} tokens`];
+  const parts = [plural(shown.step_count, "step")];
+  if (isNumber(shown.token_count)) parts.push(`${count(shown.token_count)} tokens`);
   if (shown.retry_count) parts.push(plural(shown.retry_count, "retry").replace("retrys", "retries"));
   if (shown.unsettled_count) parts.push(`${count(shown.unsettled_count)} begun and not settled`);
   if (shown.late_count) parts.push(`${count(shown.late_count)} after the end`);

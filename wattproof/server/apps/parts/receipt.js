@@ -26,8 +26,7 @@ host.on.result = (result) => {
   const isRun = !isObject(content.verdicts);
   Object.assign(state, { run: isRun ? content : null, verdict: isRun ? null : content });
   draw();
-  // The figures are in the statement, which a brief result leaves out of the model's context.
-  if (!isRun && content.subject === "receipt" && !content.statement && subject() !== null && host.can.serverTools)
+  if (!isRun && isBrief() && subject() !== null && host.can.serverTools)
     check().then(draw, (problem) => { state.problem = problem.message; draw(); });
 };
 host.on.context = () => { if (state.run || state.verdict) draw(); };
@@ -36,6 +35,12 @@ host.on.context = () => { if (state.run || state.verdict) draw(); };
 function subject() {
   const given = state.verdict ? state.input.receipt : undefined;
   return given ?? state.verdict?.receipt_id ?? state.run?.receipt_id ?? null;
+}
+
+// Whether the result left something out of the model's context: the statement with the figures, or why a check fails.
+function isBrief() {
+  const untold = Object.values(state.verdict.verdicts).some((found) => found?.verdict === "fail" && !found.message);
+  return untold || (state.verdict.subject === "receipt" && !state.verdict.statement);
 }
 
 async function check() {
@@ -90,10 +95,16 @@ function icon(verdict) {
 function reasons() {
   const verdicts = Object.entries(state.verdict?.verdicts ?? {}).filter(([name, found]) => name in NAMES && isObject(found));
   const failed = verdicts.filter(([, found]) => found.verdict === "fail")
-    .map(([name, found]) => el("li", { class: "fail" }, `${NAMES[name][0]}: ${cut(found.message ?? spaced(found.reason), 300)}`));
+    .map(([name, found]) => el("li", { class: "fail" }, `${NAMES[name][0]}: ${cut(found.message ?? differences() ?? spaced(found.reason), 300)}`));
   const unknown = verdicts.filter(([, found]) => found.verdict === "unknown").map(([name, found]) => `${NAMES[name][0].toLowerCase()} (${spaced(found.reason)})`);
   const told = unknown.length ? el("li", { class: "quiet" }, `Not known: ${unknown.join(", ")}.`) : null;
   return failed.length || told ? el("ul", { class: "why" }, failed, told) : null;
+}
+
+// What differs, in figures, where no words came with it.
+function differences() {
+  const checks = Array.isArray(state.verdict.checks) ? state.verdict.checks.filter((one) => isNumber(one?.stated) && isNumber(one?.expected)) : [];
+  return checks.map((one) => `${spaced(one.field)} is stated as ${one.stated}, expected ${one.expected}`).join("; ") || undefined;
 }
 
 function figures(vendor) {
