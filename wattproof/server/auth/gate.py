@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mcp import MCPError
-from mcp.types import INVALID_REQUEST, CallToolResult, TextContent
+from mcp.types import INVALID_REQUEST, CallToolResult, CompleteResult, Completion, TextContent
 
 from wattproof.server.auth.principal import principal_in
 from wattproof.server.auth.scopes import needed_by
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wattproof.server.auth.principal import Principal
 
 __all__ = ["caller_of", "scope_gate"]
-
-_EMPTY: dict[str, Any] = {"completion": {"values": [], "total": 0, "hasMore": False}}
 
 
 def caller_of(request: Any) -> Principal | None:
@@ -49,7 +47,7 @@ async def scope_gate(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -
     if caller is None or needed is None or needed in caller.scopes:
         return await call_next(ctx)
     if ctx.method == "completion/complete":
-        return _EMPTY
+        return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
     held = ", ".join(sorted(caller.scopes)) or "none"
     problem = f"This needs the scope {needed}; these credentials have {held}. Ask whoever runs the server for it."
     if ctx.method == "tools/call":

@@ -33,6 +33,8 @@ _TABLE = """CREATE TABLE IF NOT EXISTS api_key (
   revoked_at INTEGER
 ) STRICT, WITHOUT ROWID"""
 _WAIT_S = 2.0
+# A request waits for the note of its key meanwhile.
+_NOTE_WAIT_S = 0.1
 
 
 def row_of(key: ApiKey) -> tuple[Any, ...]:
@@ -89,7 +91,7 @@ class KeyFile:
             LedgerUnusable: that cannot be written.
         """
         sql = "UPDATE api_key SET last_used_at = ? WHERE id = ? AND revoked_at IS NULL"
-        await anyio.to_thread.run_sync(self._write, sql, (now_s, key_id))
+        await anyio.to_thread.run_sync(self._write, sql, (now_s, key_id), _NOTE_WAIT_S)
 
     def all(self) -> tuple[ApiKey, ...]:
         """Every key ever made, the oldest first.
@@ -147,13 +149,13 @@ class KeyFile:
             self._inode = found.st_ino
         return self._reader
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str, wait_s: float = _WAIT_S) -> sqlite3.Connection:
         uri = f"{self._path.as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(uri, uri=True, timeout=wait_s, isolation_level=None, check_same_thread=False)
 
-    def _write(self, sql: str, values: tuple[Any, ...]) -> None:
+    def _write(self, sql: str, values: tuple[Any, ...], wait_s: float = _WAIT_S) -> None:
         with _told(self._path):
-            connection = self._connect("rw")
+            connection = self._connect("rw", wait_s)
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(sql, values)
