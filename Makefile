@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: claims clients demo evaluate test slow bench soak docs mutation mcpb lock contracts clean help
+.PHONY: apps claims clients demo evaluate test slow bench soak docs mutation mcpb lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
@@ -16,6 +16,7 @@ help:
 	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
 	@echo "make clients    a journey through every MCP client, and the suites of others; writes docs/clients.md"
+	@echo "make apps       pictures of the views in a host; writes docs/pictures (asks npm for the host bridge)"
 	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
 	@echo "make docs       write the computed pages of docs again"
 	@echo "make contracts  write the committed tool schemas, the baked answers, README tables and verify.html again"
@@ -53,12 +54,18 @@ clients: $(VENV)/.dev
 	@$(BIN)/python -m clients --write docs/reports/clients.json
 	@$(BIN)/python -m docs.generate clients
 
+apps: $(VENV)/.dev
+	@command -v npm >/dev/null || { echo "npm and Node.js 20 or newer are needed; none found on PATH" >&2; exit 1; }
+	@npm install --silent --no-audit --no-fund --prefix $(VENV)/apps $$(cat tests/apps/host/packages.txt)
+	@$(BIN)/python -m tests.apps.shots $(VENV)/apps docs/pictures
+
 mcpb: $(VENV)/.dev
 	@$(BIN)/python packaging/mcpb/bundle.py dist
 
 contracts: $(VENV)/.dev
 	@$(BIN)/python -m wattproof.server.bake
-	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs tests/browser/test_verify_page.py
+	@WATTPROOF_UPDATE_CONTRACTS=1 $(BIN)/python -m pytest -q tests/contract tests/docs tests/browser/test_verify_page.py \
+	  tests/apps/test_view_files.py
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none found on PATH (set PYTHON=...)" >&2; exit 1; }

@@ -1,6 +1,7 @@
 """Run the set-up commands of docs/third-party.md in a new folder, then the tests which need what they install.
 
-The offline page is tested in Debian's Chromium, which is installed for it.
+The offline page and the views are tested in Debian's Chromium, which is installed for them; the views inside the
+official host bridge of MCP Apps, from npm.
 
 A set-up that fails fails the run: in CI a tool that is missing must be seen. Only what the page marks as optional (it
 needs a newer Python) is left out where no such Python is found, with a line that says so.
@@ -17,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+HOST_PACKAGES = (ROOT / "tests" / "apps" / "host" / "packages.txt").read_text("utf-8").split()
 BLOCK = re.compile(r"^```sh setup( optional)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -41,7 +43,8 @@ def main() -> int:
             else:
                 print(script, flush=True)
                 run(["bash", "-euo", "pipefail", "-c", script], folder, environment)
-        tests = [sys.executable, "-m", "pytest", "-q", "tests/thirdparty", "tests/browser"]
+        run(["npm", "install", "--silent", "--no-audit", "--no-fund", *HOST_PACKAGES], folder, environment)
+        tests = [sys.executable, "-m", "pytest", "-q", "tests/thirdparty", "tests/browser", "tests/apps"]
         return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.hosting import Host, open_host
-from tests.apps.shots import build_bundle
+from tests.apps.hosting import Host, build_bundle, open_host
 from tests.apps.world import World, open_world
 from tests.browser.chromium import NAMES, find_browser
 

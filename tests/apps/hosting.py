@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 
 from tests.browser.chromium import Page, open_page
 
-__all__ = ["ALL_CAPABILITIES", "Answer", "Host", "open_host"]
+__all__ = ["ALL_CAPABILITIES", "Answer", "Host", "build_bundle", "open_host"]
 
 Wire = dict[str, Any]
 Answer = Callable[[str, Wire], Wire]
@@ -31,6 +32,7 @@ CONTEXT: Wire = {
     "timeZone": "Europe/Paris",
 }
 _PATIENCE_S = 20.0
+_BUILD = Path(__file__).with_name("host") / "build.mjs"
 
 
 @dataclass
@@ -67,10 +69,10 @@ class Host:
         self.page.run(f"host.change({json.dumps(context)})")
         self.settle()
 
-    def resize(self, width: int) -> None:
-        """How wide the frame is, in CSS pixels; drawn with two device pixels for each."""
+    def resize(self, width: int, scale: int = 2) -> None:
+        """How wide the frame is, in CSS pixels; drawn with `scale` device pixels for each."""
         self.page.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=2400, deviceScaleFactor=2, mobile=False
+            "Emulation.setDeviceMetricsOverride", width=width, height=2400, deviceScaleFactor=scale, mobile=False
         )
 
     def settle(self) -> None:
@@ -176,6 +178,12 @@ class Host:
         ]
         mine = [c for c in contexts if c["auxData"].get("frameId") == frame and c["auxData"].get("isDefault")]
         self.frame = {"context": mine[-1]["id"], "frame": frame}
+
+
+def build_bundle(tools: Path, target: Path) -> Path:
+    """The host page's script, put together from what npm installed in `tools`."""
+    subprocess.run(["node", str(_BUILD), str(tools), str(target)], check=True)
+    return target
 
 
 @contextmanager

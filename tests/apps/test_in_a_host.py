@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.apps.shots import MELIOUS, operation, tampered
+from tests.apps.states import MELIOUS, operation, tampered
 from wattproof.server.apps.views import VIEW_OF, VIEWS
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def test_a_receipt_is_checked_and_its_figures_are_read_beside_the_models_context
         {"name": "verify_receipt", "arguments": {"receipt": receipt_id, "detail": "full"}}
     ]
     text = host.text()
-    assert text.startswith(f"Receipt {receipt_id}\ngpt-oss-120b, by fake, issued 2026-11-05 12:00Z")
+    assert text.startswith(f"Receipt {receipt_id}\ngpt-oss-120b, by example, issued 2026-11-05 12:00Z")
     for said in (
         "Signature\nvalid",
         "Arithmetic\nrecomputed",
@@ -602,7 +602,8 @@ def _hostile(value: Any) -> Any:
     """The same with markup behind every text but verdicts, cursors, times and the names of rows."""
     if isinstance(value, dict):
         kept = ("verdict", "next_cursor", "cursor", "rows", "since", "action", "receipt", "start", "type", "group_by")
-        return {key: one if key in kept else _hostile(one) for key, one in value.items()}
+        held = cast("Wire", value)
+        return {key: one if key in kept else _hostile(one) for key, one in held.items()}
     if isinstance(value, list):
-        return [_hostile(one) for one in value]
+        return [_hostile(one) for one in cast("list[Any]", value)]
     return f"{value} {HOSTILE}" if isinstance(value, str) else value

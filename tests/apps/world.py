@@ -84,7 +84,7 @@ class World:
 def open_world(home: Path) -> Generator[World]:
     """A new installation in `home` with one fake provider in Finland, whose grid is observed now."""
     with provider.serving() as fake, grid_apis.serving(NOON) as apis, start_blocking_portal() as portal:
-        installation = Installation(home, deployments=(fake.deployment(zone="FI"),))
+        installation = Installation(home, deployments=(fake.deployment(provider="example", zone="FI"),))
         installation.environ["ELECTRICITYMAPS_TOKEN"] = grid_apis.TOKEN
         found = default_sources(installation.environ, apis.base_urls)
         installation.grid_sources = tuple(source for source in found if source.name in apis.base_urls)
