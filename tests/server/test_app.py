@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,10 +16,11 @@ import anyio.lowlevel
 import jsonschema
 import pytest
 from mcp import Client, MCPError
-from mcp.types import CallToolResult, ImageContent, TextContent, TextResourceContents
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent, TextResourceContents
 
 from wattproof import __version__
 from wattproof.server.app import build_server
+from wattproof.server.mcp_links import links
 
 if TYPE_CHECKING:
     from tests.fakes.installation import Installation
@@ -37,8 +39,8 @@ RUN: dict[str, Any] = {
 
 
 def text_of(result: CallToolResult) -> str:
-    assert len(result.content) == 1
-    block = result.content[0]
+    block, *links = result.content
+    assert {link.type for link in links} <= {"resource_link"}
     assert isinstance(block, TextContent)
     return block.text
 
@@ -50,6 +52,10 @@ async def call(client: Client, name: str, arguments: dict[str, Any]) -> tuple[st
     assert result.structured_content is not None
     assert result.meta is not None
     return text_of(result), result.structured_content, result.meta[META]
+
+
+def linked(result: CallToolResult) -> list[ResourceLink]:
+    return [block for block in result.content if isinstance(block, ResourceLink)]
 
 
 async def refusal(client: Client, name: str, arguments: dict[str, Any]) -> str:
@@ -105,6 +111,43 @@ async def test_every_structured_content_satisfies_the_published_schema(client: C
         jsonschema.validate(structured, schema, cls=jsonschema.Draft202012Validator)
         # What the schema lists is really there, in every result.
         assert schema["properties"].keys() <= structured.keys()
+
+
+async def test_a_result_links_to_the_resource_that_holds_all_of_it(client: Client) -> None:
+    ran = await client.call_tool("run_inference", RUN)
+    (receipt,) = linked(ran)
+    assert ran.structured_content is not None
+    assert receipt.uri == f"wattproof://receipts/{ran.structured_content['receipt_id']}"
+    held = (await client.read_resource(receipt.uri)).contents[0]
+    assert isinstance(held, TextResourceContents)
+    assert held.mime_type == receipt.mime_type
+    receipt_id = ran.structured_content["receipt_id"]
+    assert linked(await client.call_tool("verify_receipt", {"receipt": receipt_id})) == [receipt]
+    (method,) = linked(await client.call_tool("explain", {"subject": ESTIMATE}))
+    assert method.uri == "wattproof://methods/wattproof/param@1.0.0"
+    assert (await client.read_resource(method.uri)).contents
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("estimate_request", ESTIMATE),
+        ("run_inference", {**RUN, "dry_run": True}),
+        ("summarize_ledger", {}),
+        ("track_operation", {"action": "begin"}),
+        ("verify_receipt", {"receipt": "a.b.c"}),
+    ],
+)
+async def test_what_no_resource_holds_has_no_link(client: Client, name: str, arguments: dict[str, Any]) -> None:
+    assert linked(await client.call_tool(name, arguments)) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "count"), [("2024-11-05", 0), ("2025-03-26", 0), ("2025-06-18", 1), ("2026-07-28", 1), ("9999", 0)]
+)
+def test_a_client_of_a_protocol_without_links_gets_none(version: str, count: int) -> None:
+    held = SimpleNamespace(receipt_id="r_1")
+    assert len(links("run_inference", held, version)) == count
 
 
 async def test_an_error_of_ours_reaches_the_model_with_what_would_work(client: Client) -> None:

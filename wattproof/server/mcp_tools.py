@@ -16,6 +16,7 @@ from wattproof.methodology.errors import Unavailable, WattproofError
 from wattproof.server.mcp_deps import deps_of
 from wattproof.server.mcp_elicit import within_budgets
 from wattproof.server.mcp_errors import argument_problems
+from wattproof.server.mcp_links import links
 from wattproof.server.mcp_schemas import input_schema, output_schema
 from wattproof.server.tool_table import ToolSpec
 from wattproof.tools.provenance import META_KEY, SALT_KEY, named_fields
@@ -59,7 +60,7 @@ def sdk_tool(spec: ToolSpec) -> Tool:
             raise ToolError(str(error)) from error
         if isinstance(result, InputRequiredResult):
             return result
-        return _called(spec, result, args)
+        return _called(spec, result, args, ctx.protocol_version)
 
     return Tool(
         fn=call,
@@ -92,7 +93,7 @@ class _OwnArguments(FuncMetadata):
         return {"arguments": arguments_to_validate}
 
 
-def _called(spec: ToolSpec, result: Any, args: Arguments) -> CallToolResult:
+def _called(spec: ToolSpec, result: Any, args: Arguments, protocol_version: str | None) -> CallToolResult:
     # A picture is asked for with detail too; its data are as brief as without it.
     structured = result.structured(brief=getattr(args, "detail", None) != "full")
     meta: dict[str, Any] = {META_KEY: named_fields(result.provenance, structured.get("receipt_id"))}
@@ -101,7 +102,11 @@ def _called(spec: ToolSpec, result: Any, args: Arguments) -> CallToolResult:
         # Given once, here: it opens the receipt's commitment to the request. For programs; no model has a use for it.
         meta[SALT_KEY] = salt
     return CallToolResult(
-        content=[TextContent(type="text", text=spec.brief(result)), *_picture(result, args)],
+        content=[
+            TextContent(type="text", text=spec.brief(result)),
+            *_picture(result, args),
+            *links(spec.name, result, protocol_version),
+        ],
         structured_content=structured,
         _meta=meta,
     )
