@@ -1,29 +1,30 @@
-"""What the server adds to the SDK: per call and at start, side by side in one run.
+"""What a call costs beside a tool on the bare SDK, and what our own code takes of it.
 
     python benchmarks/bench_server.py [--rounds 7] [--json]
 
-call      `estimate_request` over stdio pipes, one call in flight, by the SDK's client, which validates each result;
-prebuilt  the same with a tool written as the SDK means it, `-> Annotated[CallToolResult, EstimateResult]`, that returns
-          the finished result: same parameters, same published schema, same bytes
+call      `estimate_request`, one call in flight, by the SDK's client, which validates each result; over stdio and over
+          HTTP (loopback, no token)
+prebuilt  the same with a tool written as the SDK means it, `-> Annotated[CallToolResult, Model]`, that returns the
+          finished result: same parameters, same published schema, same bytes; served by the SDK's own transports
 own       our code for one call, without protocol, from arguments to finished result (least of all batches)
-start     spawn of `python -m wattproof` to the first `initialize` reply
-hello     the same for a server on the bare SDK with one tool
 
-The two servers of a comparison take turns, call by call and spawn by spawn, so that noise and cold caches hit both;
-figures are medians. Exit status 1 when a target is missed: call at most 1.2 times prebuilt, own at most 100 us, start
-at most 1.25 times hello.
+The two servers of a comparison take turns, call by call, so that noise hits both; figures are medians. Exit status 1
+when a target is missed: call at most 1.2 times prebuilt over stdio and over HTTP, own at most 100 us. How the server
+starts: bench_start.py.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from mcp import Client, StdioServerParameters
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
+from pydantic import create_model
 
 from wattproof import __version__
 from wattproof.server.mcp_tools import sdk_tool
@@ -41,7 +43,7 @@ from wattproof.server.tool_table import TOOLS
 from wattproof.tools.estimate_request import EstimateResult
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = {"call/prebuilt": 1.2, "own_us": 100.0, "start/hello": 1.25}
+TARGETS = {"stdio_call/prebuilt": 1.2, "http_call/prebuilt": 1.2, "own_us": 100.0}
 ARGUMENTS: dict[str, Any] = {
     "model": "gpt-oss-120b",
     "input_tokens": 1000,
@@ -50,7 +52,6 @@ ARGUMENTS: dict[str, Any] = {
 }
 CALLS_PER_ROUND = 200
 CALLS_PER_BATCH = 50
-SPAWNS_PER_ROUND = 3
 
 HELLO = """
 from mcp.server import MCPServer
@@ -74,9 +75,13 @@ INITIALIZE = {
 
 
 def serve_prebuilt() -> None:
-    """A server whose one tool returns the result in the file that argv names."""
-    kept = json.loads(Path(sys.argv[2]).read_bytes())
-    result = CallToolResult.model_validate(kept["result"])
+    """A server whose one tool returns the result in the file that argv names; with a port in argv, over HTTP."""
+    kept = json.loads(Path(sys.argv[2]).read_bytes())["result"]
+    result = CallToolResult.model_validate(kept)
+    # A brief answer holds a part of the fields; a tool that the SDK is to check says which.
+    told = {name: field for name, field in EstimateResult.model_fields.items() if name in kept["structuredContent"]}
+    fields: Any = {name: (field.annotation, field) for name, field in told.items()}
+    model: Any = create_model("Prebuilt", **fields)
 
     async def estimate_request(
         model: str,
@@ -91,17 +96,22 @@ def serve_prebuilt() -> None:
         methods: list[str] | None = None,
         boundary: str | None = None,
         detail: str | None = None,
-    ) -> Annotated[CallToolResult, EstimateResult]:
+    ) -> Annotated[CallToolResult, model]:
         return result
 
     tool = Tool.from_function(estimate_request)
     tool.fn_metadata.output_schema = sdk_tool(TOOLS[0]).output_schema
-    MCPServer("wattproof", version=__version__, tools=[tool], log_level="WARNING").run("stdio")
+    server = MCPServer("wattproof", version=__version__, tools=[tool], log_level="WARNING")
+    if len(sys.argv) > 3:
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[3]), stateless_http=True)
+    else:
+        server.run("stdio")
 
 
 def environment(home: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WATTPROOF_")}
-    return {**kept, "WATTPROOF_HOME": home, "WATTPROOF_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    ours = {"WATTPROOF_HOME": home, "WATTPROOF_OFFLINE": "1", "WATTPROOF_LIMITS": "calls=1000000/1000000"}
+    return {**kept, **ours, "PYTHONPATH": str(ROOT)}
 
 
 async def own_us(home: str, rounds: int) -> tuple[float, CallToolResult]:
@@ -109,8 +119,9 @@ async def own_us(home: str, rounds: int) -> tuple[float, CallToolResult]:
     tool = sdk_tool(TOOLS[0])
     async with open_deps(load_settings(environment(home))) as deps:
         context: Any = SimpleNamespace(
-            request_context=SimpleNamespace(lifespan_context=deps),
+            request_context=SimpleNamespace(lifespan_context=deps, request=None),
             report_progress=None,
+            protocol_version="2025-11-25",
         )
         result = await tool.fn(dict(ARGUMENTS), context)
         batches: list[float] = []
@@ -131,73 +142,80 @@ async def call_us(client: Client) -> float:
     return taken * 1e6
 
 
-async def calls(home: str, rounds: int, result: CallToolResult) -> tuple[list[float], list[float]]:
-    kept = Path(home) / "prebuilt.json"
-    kept.write_text(json.dumps({"result": result.model_dump(mode="json", by_alias=True)}))
-    env = environment(home)
-    ours = StdioServerParameters(command=sys.executable, args=["-m", "wattproof"], env=env)
-    prebuilt = StdioServerParameters(command=sys.executable, args=[__file__, "--prebuilt", str(kept)], env=env)
+async def in_turns(clients: list[Client], rounds: int) -> tuple[list[float], list[float]]:
+    """Microseconds of each call of two servers."""
     measured: tuple[list[float], list[float]] = ([], [])
-    async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(Client(parameters)) for parameters in (ours, prebuilt)]
-        answers = [await client.call_tool("estimate_request", ARGUMENTS) for client in clients]
-        contents = [json.dumps(answer.structured_content) for answer in answers]
-        assert len(contents[0]) == len(contents[1]), "the two tools must return as many bytes"
-        for turn in range(rounds * CALLS_PER_ROUND):
-            for which in (0, 1) if turn % 2 else (1, 0):
-                measured[which].append(await call_us(clients[which]))
+    answers = [await client.call_tool("estimate_request", ARGUMENTS) for client in clients]
+    contents = [json.dumps(answer.structured_content) for answer in answers]
+    assert len(contents[0]) == len(contents[1]), "the two tools must return as many bytes"
+    for turn in range(rounds * CALLS_PER_ROUND):
+        for which in (0, 1) if turn % 2 else (1, 0):
+            measured[which].append(await call_us(clients[which]))
     return measured
 
 
-def start_ms(arguments: list[str], env: dict[str, str]) -> float:
-    """From spawn to the first line of the reply to `initialize`."""
-    start = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=env,
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
-        child.stdin.flush()
-        reply = child.stdout.readline()
-        taken = time.perf_counter() - start
-        child.stdin.close()
-        child.wait(30)
-    assert b'"result"' in reply, reply
-    return taken * 1e3
-
-
-def starts(home: str, rounds: int) -> tuple[list[float], list[float]]:
+async def stdio_calls(home: str, kept: Path, rounds: int) -> tuple[list[float], list[float]]:
     env = environment(home)
-    for arguments in (["-m", "wattproof"], ["-c", HELLO]):
-        start_ms(arguments, env)
-    ours: list[float] = []
-    hello: list[float] = []
-    for _ in range(rounds * SPAWNS_PER_ROUND):
-        hello.append(start_ms(["-c", HELLO], env))
-        ours.append(start_ms(["-m", "wattproof"], env))
-    return ours, hello
+    ours = StdioServerParameters(command=sys.executable, args=["-m", "wattproof"], env=env)
+    prebuilt = StdioServerParameters(command=sys.executable, args=[__file__, "--prebuilt", str(kept)], env=env)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(parameters)) for parameters in (ours, prebuilt)]
+        return await in_turns(clients, rounds)
+
+
+async def http_calls(home: str, kept: Path, rounds: int) -> tuple[list[float], list[float]]:
+    ports = free_port(), free_port()
+    ours = ["-m", "wattproof", "serve", "--http", "--no-auth", "--port", str(ports[0])]
+    prebuilt = [__file__, "--prebuilt", str(kept), str(ports[1])]
+    with listening(ours, ports[0], home), listening(prebuilt, ports[1], home):
+        async with AsyncExitStack() as stack:
+            urls = [f"http://127.0.0.1:{port}/mcp" for port in ports]
+            clients = [await stack.enter_async_context(Client(url)) for url in urls]
+            return await in_turns(clients, rounds)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def listening(arguments: list[str], port: int, home: str) -> Generator[None]:
+    """A server in its own process, from when it answers on its port."""
+    child = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(home)
+    )
+    try:
+        while not answers(port):
+            assert child.poll() is None, "the server ended"
+            time.sleep(0.05)
+        yield
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def measure(rounds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as home:
         own, result = asyncio.run(own_us(home, rounds))
-        call, prebuilt = asyncio.run(calls(home, rounds, result))
-        start, hello = starts(home, rounds)
-    medians = {
-        "own_us": own,
-        "call_us": statistics.median(call),
-        "prebuilt_us": statistics.median(prebuilt),
-        "start_ms": statistics.median(start),
-        "hello_ms": statistics.median(hello),
-    }
+        kept = Path(home) / "prebuilt.json"
+        kept.write_text(json.dumps({"result": result.model_dump(mode="json", by_alias=True)}))
+        medians = {"own_us": own}
+        for name, calls in (("stdio", stdio_calls), ("http", http_calls)):
+            call, prebuilt = asyncio.run(calls(home, kept, rounds))
+            medians[f"{name}_call_us"] = statistics.median(call)
+            medians[f"{name}_prebuilt_us"] = statistics.median(prebuilt)
     return medians | {
-        "call/prebuilt": medians["call_us"] / medians["prebuilt_us"],
-        "start/hello": medians["start_ms"] / medians["hello_ms"],
+        f"{name}_call/prebuilt": medians[f"{name}_call_us"] / medians[f"{name}_prebuilt_us"]
+        for name in ("stdio", "http")
     }
 
 
@@ -213,7 +231,7 @@ def main() -> int:
     else:
         for name, value in figures.items():
             target = f"   at most {TARGETS[name]:g}" if name in TARGETS else ""
-            print(f"{name:<16}{value:>10.2f}{target}")
+            print(f"{name:<20}{value:>10.2f}{target}")
     return 1 if missed else 0
 
 

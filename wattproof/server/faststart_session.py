@@ -12,7 +12,9 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -48,40 +50,76 @@ def serve_behind(wire: Wire, server: MCPServer[Any]) -> int:
 
 
 async def _serve(wire: Wire, server: MCPServer[Any]) -> int:
-    loop = asyncio.get_running_loop()
     incoming, messages = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
     session = _Session(wire, incoming)
     # MCPServer offers no public way to serve streams of one's own.
     lowlevel: Any = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
     with anyio.CancelScope() as scope:
         if sys.platform != "win32":
-            loop.add_signal_handler(signal.SIGTERM, scope.cancel)
-        wire.hand_over(
-            lambda lines: _soon(loop, lambda: session.deliver(lines)),
-            lambda: _soon(loop, session.end),
-        )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, scope.cancel)
+        wire.hand_over(_InLoop(session))
         await lowlevel.run(messages, session, lowlevel.create_initialization_options())
     return TERMINATED if scope.cancelled_caught else 0
 
 
-def _soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
-    try:
-        loop.call_soon_threadsafe(act)
-    except RuntimeError:
-        # The loop has closed: nobody serves any more.
-        return
+class _InLoop:
+    """A session for the reading thread: everything happens in the loop, soon."""
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._can_watch = sys.platform != "win32"
+
+    def deliver(self, lines: list[bytes]) -> None:
+        self._soon(lambda: self._session.deliver(lines))
+
+    def end(self) -> None:
+        self._soon(self._session.end)
+
+    def say(self, line: bytes) -> None:
+        self._soon(lambda: self._session.say(line))
+
+    def read_from_now_on(self) -> bool:
+        if self._can_watch:
+            self._soon(self._watch)
+        return self._can_watch
+
+    def _watch(self) -> None:
+        """Wait for input in the loop: no line has to change threads. Ordinary files cannot be waited for."""
+        wire = self._session.wire
+        try:
+            self._loop.add_reader(wire.reading, self._read)
+        except OSError:
+            self._can_watch = False
+            wire.start()
+
+    def _read(self) -> None:
+        if not self._session.wire.read():
+            self._loop.remove_reader(self._session.wire.reading)
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        try:
+            if threading.get_ident() == self._thread:
+                act()
+            else:
+                self._loop.call_soon_threadsafe(act)
+        except RuntimeError:
+            # The loop has closed: nobody serves any more.
+            return
 
 
 class _Session:
     """Where the SDK writes, and what is known of the requests on their way."""
 
     def __init__(self, wire: Wire, incoming: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
-        self._wire = wire
+        self.wire = wire
         self._incoming = incoming
         self._open: set[str] = set()
         self._ended = False
         self._writing = anyio.Lock()
         self._write_what_fits = _writer(wire.writing)
+        self._saying: set[asyncio.Task[None]] = set()
 
     def deliver(self, lines: list[bytes]) -> None:
         """Hand lines to the SDK, as its own transport would."""
@@ -111,6 +149,16 @@ class _Session:
         else:
             self._incoming.close()
 
+    def say(self, line: bytes) -> None:
+        """Write a line of our own."""
+        saying = asyncio.get_running_loop().create_task(self._said(line))
+        self._saying.add(saying)
+        saying.add_done_callback(self._saying.discard)
+
+    async def _said(self, line: bytes) -> None:
+        with suppress(OSError):
+            await self._write(line)
+
     async def send(self, item: SessionMessage, /) -> None:
         """Write one message of the SDK.
 
@@ -119,7 +167,7 @@ class _Session:
         """
         message = item.message
         answered = message.id if isinstance(message, JSONRPCResponse | JSONRPCError) else None
-        if answered != self._wire.desk.opening_id:
+        if answered != self.wire.desk.opening_id:
             try:
                 await self._write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
             except OSError:
@@ -140,7 +188,7 @@ class _Session:
             if rest:
                 # Half a line must never be followed by another.
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._wire.write, rest)
+                    await anyio.to_thread.run_sync(self.wire.write, rest)
         finally:
             self._writing.release()
 

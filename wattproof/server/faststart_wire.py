@@ -11,21 +11,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING, Protocol
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wattproof.server.faststart_desk import Desk
 
-__all__ = ["Lines", "Wire", "take_stdio"]
+__all__ = ["Lines", "Receiver", "Wire", "take_stdio"]
 
 MOST_LINE_BYTES = 16 * 2**20
 """A longer message is dropped, and the client is told."""
 
 _MOST_HELD_BYTES = 4 * MOST_LINE_BYTES
 _CHUNK_BYTES = 65_536
-_MOST_CHUNKS_ON_THE_WAY = 16
 
 _TOO_LONG = (
     b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":'
@@ -71,25 +68,45 @@ class Lines:
         return [line.removesuffix(b"\r")] if line.strip() and not self._dropping else []
 
 
+class Receiver(Protocol):
+    """Who serves behind the desk. Every method may be called in the reading thread."""
+
+    def deliver(self, lines: list[bytes]) -> None:
+        """Take these lines."""
+        ...
+
+    def end(self) -> None:
+        """There are no more lines."""
+        ...
+
+    def say(self, line: bytes) -> None:
+        """Write this line to the client."""
+        ...
+
+    def read_from_now_on(self) -> bool:
+        """Whether the receiver waits for input itself from now on, and calls `Wire.read` whenever there is some."""
+        ...
+
+
 class Wire:
-    """The client's end of the pipes. `deliver` and `ended` are called in the reading thread, after `hand_over`."""
+    """The client's end of the pipes."""
 
     def __init__(self, reading: int, writing: int, desk: Desk) -> None:
         self.desk = desk
+        self.reading = reading
         self.writing = writing
         self.first_line = threading.Event()
-        self._reading = reading
+        self._lines = Lines()
         self._lock = threading.Lock()
         self._held: list[tuple[str | int | None, bytes]] = []
         self._held_bytes = 0
         self._at_end = False
-        self._deliver: Callable[[list[bytes]], None] | None = None
-        self._ended: Callable[[], None] | None = None
+        self._receiver: Receiver | None = None
         self._handed_over = threading.Event()
 
     def start(self) -> None:
-        """Begin to read."""
-        threading.Thread(target=self._read, name="wattproof-stdin", daemon=True).start()
+        """Begin to read, in a thread."""
+        threading.Thread(target=self._read_on, name="wattproof-stdin", daemon=True).start()
 
     def write(self, line: bytes) -> None:
         """Write all of `line`; waits while the pipe is full.
@@ -101,49 +118,59 @@ class Wire:
         while rest:
             rest = rest[os.write(self.writing, rest) :]
 
-    def hand_over(self, deliver: Callable[[list[bytes]], None], ended: Callable[[], None]) -> None:
-        """From now on give every line to `deliver`, those held back first, and at the end of input call `ended`."""
+    def hand_over(self, receiver: Receiver) -> None:
+        """From now on every line is for `receiver`, those held back first."""
         with self._lock:
-            self._deliver, self._ended = deliver, ended
+            self._receiver = receiver
             held, self._held = self._held, []
-            deliver([line for _, line in held])
+            receiver.deliver([line for _, line in held])
             if self._at_end:
-                ended()
+                receiver.end()
         self._handed_over.set()
 
-    def _read(self) -> None:
-        lines = Lines()
-        while chunk := self._next_chunk():
-            complete, dropped = lines.cut(chunk)
-            self._take(complete)
-            for _ in range(dropped):
-                self._say(_TOO_LONG)
-        self._take(lines.rest())
-        with self._lock:
-            self._at_end = True
-            if self._ended is not None:
-                self._ended()
-            elif not any(request_id is not None for request_id, _ in self._held):
-                _leave()
-
-    def _next_chunk(self) -> bytes:
+    def read(self) -> bool:
+        """Read once, waiting for input if there is none yet; False at the end of it."""
         try:
-            return os.read(self._reading, _CHUNK_BYTES)
+            chunk = os.read(self.reading, _CHUNK_BYTES)
         except OSError:
-            return b""
+            chunk = b""
+        if not chunk:
+            self._take(self._lines.rest())
+            self._end()
+            return False
+        complete, dropped = self._lines.cut(chunk)
+        self._take(complete)
+        for _ in range(dropped):
+            self._say(_TOO_LONG)
+        return True
+
+    def _read_on(self) -> None:
+        while self.read():
+            if self._receiver is None:
+                # What is held back must not outgrow the memory.
+                if self._held_bytes > _MOST_HELD_BYTES:
+                    self._handed_over.wait()
+            elif self._receiver.read_from_now_on():
+                return
 
     def _take(self, lines: list[bytes]) -> None:
         if not lines:
             return
         with self._lock:
-            if self._deliver is not None:
-                self._deliver(lines)
-                return
-            for line in lines:
-                self._keep(line)
+            if self._receiver is not None:
+                self._receiver.deliver(lines)
+            else:
+                for line in lines:
+                    self._keep(line)
         self.first_line.set()
-        if self._held_bytes > _MOST_HELD_BYTES:
-            self._handed_over.wait()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._at_end = True
+            if self._receiver is not None:
+                self._receiver.end()
+            elif not any(request_id is not None for request_id, _ in self._held):
+                _leave()
 
     def _keep(self, line: bytes) -> None:
         outcome = self.desk.take(line)
@@ -157,11 +184,13 @@ class Wire:
             self._held_bytes += len(outcome.forward)
 
     def _say(self, line: bytes) -> None:
+        if self._receiver is not None:
+            self._receiver.say(line)
+            return
         try:
             self.write(line)
         except OSError:
-            if self._deliver is None:
-                _leave()
+            _leave()
 
 
 def take_stdio(desk: Desk) -> Wire | None:
