@@ -237,7 +237,8 @@ async def test_a_bug_of_ours_stays_masked(at_fake: Installation, era: Any) -> No
 
     async with Client(build_server(broken), mode=era) as client:
         text = await refusal(client, "run_inference", {**RUN, "dry_run": True})
-    assert text == "Error executing tool run_inference"
+    assert text.startswith("Error executing tool run_inference: Internal error. Nothing was returned; ")
+    assert "sk-secret" not in text
 
 
 async def _leak() -> tuple[Deployment, ...]:
