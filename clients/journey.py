@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients.driver import Traveller
+from clients.environments import cache_folder
 from clients.wire import Wire
 
 __all__ = ["NAMED_FIELDS", "travel"]
@@ -143,7 +144,7 @@ def _mistake(text: str, sent: dict[str, Any] | None) -> dict[str, Any]:
         "answered_by": "client" if sent is None else "server",
         "reaches_model": spoken is not None and _letters(spoken) in _letters(text),
         "refused": sent is None or bool(sent.get("isError")),
-        "text": text[:400],
+        "text": text.replace(str(cache_folder()), "CACHE")[:400],
     }
 
 

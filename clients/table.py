@@ -48,7 +48,7 @@ CLIENTS: tuple[Client, ...] = (
         "structured",
         "with `use_structured_content` and `convert_schemas_to_strict`",
     ),
-    Client("agent-framework", "agent_framework_run.py", "agent_framework", "", "hides the text of every error"),
+    Client("agent-framework", "agent_framework_run.py", "agent_framework"),
     Client(
         "agent-framework (detailed)",
         "agent_framework_run.py",
@@ -59,7 +59,7 @@ CLIENTS: tuple[Client, ...] = (
     Client("google-adk", "google_adk_run.py", "google_adk"),
     Client("llama-index", "llama_index_run.py", "llama_index", "", "a new connection for every call"),
     Client("strands-agents", "strands_run.py", "strands", "", "structured content stays in the agent's message"),
-    Client("mcp-use", "mcp_use_tools.py", "mcp_use", "", "drops a misspelt parameter without a word"),
+    Client("mcp-use", "mcp_use_tools.py", "mcp_use"),
     Client("smolagents", "smolagents_tools.py", "smolagents", "text", "needs mcp 1 and websockets beside it"),
     Client("smolagents (structured)", "smolagents_tools.py", "smolagents", "structured", "with `structured_output`"),
 )
