@@ -355,6 +355,30 @@ def test_a_download_that_the_host_declines_is_told(host: Host, world: World, rec
     assert host.said() == "The host did not write the file."
 
 
+# By key alone
+
+
+def test_all_of_the_ledger_can_be_done_by_key(host: Host, world: World) -> None:
+    host.load(world.view("ledger"))
+    host.call("summarize_ledger", {"since": "2026-10-01"})
+    focused = "document.activeElement.dataset.key ?? document.activeElement.getAttribute('aria-label')"
+    host.page.run("host.frame.focus()")
+    order = list[str]()
+    for _ in range(3):
+        host.page.press("Tab", 9)
+        order.append(host.run(focused))
+    assert order == ["basis-carbon_kg", "by-model", "mode"]
+    host.page.press("Enter", 13)
+    host.settle()
+    assert host.asked("mode") == ["fullscreen"]
+    assert host.run(focused) == "mode"
+    host.run("document.querySelector('[name=basis]').focus()")
+    host.page.press("ArrowRight", 39)
+    host.settle()
+    assert host.run(focused) == "basis-carbon_market_kg"
+    assert "Null: known for 0 of" in host.text()
+
+
 # The workflow
 
 
