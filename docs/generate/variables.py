@@ -148,6 +148,12 @@ OWN: tuple[Variable, ...] = (
         secret=True,
     ),
     Variable(
+        "WATTPROOF_TENANT",
+        "Tenant",
+        "Whose log the commands and stdio act on: local, or an id that `wattproof tenants` lists.",
+        "local",
+    ),
+    Variable(
         "WATTPROOF_HTTP_AUTH",
         "Ways in",
         "How serve --http knows its callers: some of token, keys and oauth, separated by commas.",
@@ -194,6 +200,12 @@ OWN: tuple[Variable, ...] = (
         "a file of mode 0600",
         secret=True,
         serves="http",
+    ),
+    Variable(
+        "WATTPROOF_TENANT",
+        "Tenant",
+        "Whose log the commands and stdio act on: local, or an id that `wattproof tenants` lists.",
+        "local",
     ),
     Variable(
         "WATTPROOF_HTTP_AUTH",

@@ -188,14 +188,14 @@ def _with_ledger(work: Callable[[Ledger, str], Awaitable[_T]]) -> _T:
 
 
 async def _opened(work: Callable[[Ledger, str], Awaitable[_T]]) -> _T:
-    from wattproof.server.open import LOG_ID, ledger_exists, open_existing_ledger
+    from wattproof.server.open import ledger_exists, open_existing_ledger
     from wattproof.server.settings import load_settings
 
     settings = load_settings(os.environ)
     if not ledger_exists(settings):
         raise InvalidInput("WATTPROOF_HOME", f"{settings.home} holds no ledger yet", "run or import something first")
     async with open_existing_ledger(settings) as ledger:
-        return await work(ledger, LOG_ID)
+        return await work(ledger, settings.log_id)
 
 
 def _to_stdout(text: str) -> None:

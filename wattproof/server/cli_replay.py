@@ -96,13 +96,14 @@ async def _compare(
     """Every decision of the period again, and how many could not be: `erased`, or `unreadable` by this version."""
     from wattproof.resources.routing import decision_from_json
     from wattproof.resources.routing.replaying import replay_one
-    from wattproof.server.open import LOG_ID
+    from wattproof.server.settings import load_settings
 
     compared: list[Compared] = []
     unreplayable: Counter[str] = Counter()
+    log_id = load_settings(os.environ).log_id
     cursor, left = None, limit
     while left > 0:
-        page = await ledger.decisions(LOG_ID, since=since, until=until, cursor=cursor, limit=min(left, _PAGE))
+        page = await ledger.decisions(log_id, since=since, until=until, cursor=cursor, limit=min(left, _PAGE))
         for row in page.rows:
             if row.json is None:
                 unreplayable["erased"] += 1

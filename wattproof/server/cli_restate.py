@@ -117,15 +117,15 @@ def close_period(
 
 
 async def _close(period: str) -> tuple[ClosedPeriod, str] | None:
-    from wattproof.server.open import LOG_ID, ledger_exists, open_existing_ledger
+    from wattproof.server.open import ledger_exists, open_existing_ledger
     from wattproof.server.settings import load_settings
 
     settings = load_settings(os.environ)
     if not ledger_exists(settings):
         return None
     async with open_existing_ledger(settings) as ledger:
-        kept = await ledger.periods.close(LOG_ID, period)
-        return kept, await ledger.log.checkpoint(LOG_ID)
+        kept = await ledger.periods.close(settings.log_id, period)
+        return kept, await ledger.log.checkpoint(settings.log_id)
 
 
 async def _restate(given: RestateArgs, deps: Deps) -> RestateResult:

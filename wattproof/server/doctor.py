@@ -52,6 +52,7 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
     found += _settings(settings, environ)
     found.append(_home(settings))
     found.append(await _ledger(settings))
+    found.append(_attempted("serve --http", lambda: _callers(settings)))
     found.append(_sqlite())
     found.append(_attempted("data", lambda: Check("data", "ok", _edition())))
     found.append(_embedded(settings))
@@ -104,13 +105,13 @@ def _home(settings: Settings) -> Check:
 
 
 async def _ledger(settings: Settings) -> Check:
-    from wattproof.server.open import LOG_ID, ledger_exists, open_existing_ledger
+    from wattproof.server.open import ledger_exists, open_existing_ledger
 
     if not ledger_exists(settings):
         return Check("ledger", "ok", "none yet; the first run makes it")
     try:
         async with open_existing_ledger(settings) as ledger:
-            size, root = await ledger.head(LOG_ID)
+            size, root = await ledger.head(settings.log_id)
         unguarded = _unguarded(settings)
     except WattproofError as error:
         return Check("ledger", "fail", str(error), "wattproof ledger fsck says more.")
@@ -128,6 +129,32 @@ def _unguarded(settings: Settings) -> bool:
     from wattproof.resources.ledger.postgres import passes_row_security
 
     return passes_row_security(settings.ledger_dsn)
+
+
+def _callers(settings: Settings) -> Check:
+    """How `serve --http` would know its callers. Asks nobody, and draws no secret."""
+    from wattproof.server.auth.entrance import key_store
+    from wattproof.server.auth.instance import VARIABLE, secret_at_hand
+    from wattproof.server.auth.settings import oauth_settings, ways_in
+
+    ways = ways_in(settings)
+    said = ["one token for everybody" + ("" if settings.http_token else ", drawn at start")] if "token" in ways else []
+    if "keys" in ways:
+        store = key_store(settings)
+        try:
+            active = sum(key.state(time.time()) == "active" for key in store.all())
+        finally:
+            store.close()
+        said.append(f"{active} active API keys")
+    if "oauth" in ways:
+        oauth = oauth_settings(settings)
+        said.append(f"access tokens of {oauth.issuer} for {oauth.audience}")
+    detail = "; ".join(said)
+    if ways != ("token",) and secret_at_hand(settings) is None:
+        if settings.ledger_dsn is not None:
+            return Check("serve --http", "fail", f"{detail}; {VARIABLE} is not set", f"Set {VARIABLE} on every server.")
+        detail += "; its secret is drawn at the first start"
+    return Check("serve --http", "ok", detail)
 
 
 def _sqlite() -> Check:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from wattproof.tools.deps import Deps
 
 __all__ = [
-    "LOG_ID",
     "LocalServers",
     "jwks_path",
     "ledger_exists",
@@ -33,9 +33,6 @@ __all__ = [
 ]
 
 LocalServers = tuple[tuple[str, str], ...]
-
-LOG_ID = "local"
-"""The one log of an installation without tenants."""
 
 _CORRECTED_EVERY_S = 3600.0
 
@@ -62,7 +59,7 @@ async def open_deps(
             clock=time.time,
             environ=settings.environ,
             home=settings.home,
-            log_id=LOG_ID,
+            log_id=settings.log_id,
             deployments=_once(lambda: _deployments(settings, local_servers)),
             ledger=_once(lambda: _open_ledger(settings, stack)),
             runs=_once(lambda: _open_runs(settings, stack, deps, watch)),
@@ -210,7 +207,7 @@ async def _open_runs(settings: Settings, stack: AsyncExitStack, deps: Deps, watc
 
 
 async def _corrected_hourly(runs: RunDeps) -> None:
-    """Hold what grid sources correct against the ceilings of recent runs, for as long as this process serves."""
+    """Hold what grid sources correct against the ceilings of recent runs of every log, while this process serves."""
     import anyio
 
     from wattproof.methodology.errors import WattproofError
@@ -220,7 +217,8 @@ async def _corrected_hourly(runs: RunDeps) -> None:
         await anyio.sleep(_CORRECTED_EVERY_S)
         # What fails now is found again in an hour, or by `wattproof ledger corrections`.
         with suppress(WattproofError):
-            await apply_corrections(runs)
+            for log_id in await runs.ledger.logs():
+                await apply_corrections(replace(runs, log_id=log_id))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -7,6 +7,7 @@ be readable by its owner alone; they stay in `Settings.environ`, which no text f
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ LogStyle = Literal["json", "text", "off"]
 
 DEFAULT_MAX_COST_USD = 0.10
 _MAX_FILE_BYTES = 64 * 1024
+_TENANT = re.compile(r"local|t_[a-z2-7]{26}", re.ASCII)
 
 CONFIG_KEYS: Mapping[str, str] = {
     "zone": "WATTPROOF_ZONE",
@@ -61,6 +63,7 @@ _ENVIRONMENT_ONLY = (
     "WATTPROOF_LEDGER",
     "WATTPROOF_LOG_KEY",
     "WATTPROOF_LOG_KEY_NEXT",
+    "WATTPROOF_TENANT",
 )
 
 
@@ -95,6 +98,11 @@ class Settings:
         return self.environ.get("WATTPROOF_LEDGER") or None
 
     @property
+    def log_id(self) -> str:
+        """Whose log commands and stdio act on: this installation's own, or the tenant's in WATTPROOF_TENANT."""
+        return self.environ.get("WATTPROOF_TENANT", "").strip() or "local"
+
+    @property
     def http_token(self) -> str | None:
         """A fixed bearer token for `serve --http`, so that clients survive a restart; None: draw one."""
         return self.environ.get("WATTPROOF_HTTP_TOKEN") or None
@@ -123,6 +131,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     dsn = environ.get("WATTPROOF_LEDGER", "").strip()
     if dsn and not dsn.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("WATTPROOF_LEDGER", "names no PostgreSQL database", "give postgresql://USER@HOST/DATABASE")
+    tenant = environ.get("WATTPROOF_TENANT", "").strip()
+    if tenant and _TENANT.fullmatch(tenant) is None:
+        raise InvalidInput("WATTPROOF_TENANT", f"is {tenant[:40]!r}", "give an id that `wattproof tenants` lists")
     effective = {"WATTPROOF_ZONE": zone or "", "WATTPROOF_OFFLINE": "1" if offline else ""}
     callers = {CONFIG_KEYS[key]: _pick(environ, config, home, key, _text) or "" for key in _CALLERS}
     return Settings(
