@@ -100,7 +100,9 @@ def serve_prebuilt() -> None:
         return result
 
     tool = Tool.from_function(estimate_request)
-    tool.fn_metadata.output_schema = sdk_tool(TOOLS[0]).output_schema
+    ours = sdk_tool(TOOLS[0])
+    tool.fn_metadata.output_schema = ours.output_schema
+    tool.parameters = ours.parameters
     server = MCPServer("wattproof", version=__version__, tools=[tool], log_level="WARNING")
     if len(sys.argv) > 3:
         server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[3]), stateless_http=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -76,11 +76,14 @@ class Result(BaseModel):
 
 def _plain(value: Any) -> Any:
     """Whole numbers without their `.0`, which is two tokens more each and says nothing in JSON."""
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in cast("list[Any]", value)]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+    kind: object = type(value)
+    if kind is float:
+        return int(value) if value.is_integer() and abs(value) < 1e15 else value
+    if kind is dict:
+        return {name: inner if type(inner) is str else _plain(inner) for name, inner in value.items()}
+    if kind is list or kind is tuple:
+        return [inner if type(inner) is str else _plain(inner) for inner in value]
+    return value
 
 
 def first_of(fields: dict[str, Any], name: str, most: int) -> None:
