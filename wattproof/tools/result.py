@@ -76,7 +76,7 @@ class Result(BaseModel):
 
 def _plain(value: Any) -> Any:
     """Whole numbers without their `.0`, which is two tokens more each and says nothing in JSON."""
-    kind: object = type(value)
+    kind: Any = type(value)
     if kind is float:
         return int(value) if value.is_integer() and abs(value) < 1e15 else value
     if kind is dict:
