@@ -43,7 +43,8 @@ def main() -> int:
             else:
                 print(script, flush=True)
                 run(["bash", "-euo", "pipefail", "-c", script], folder, environment)
-        run(["npm", "install", "--silent", "--no-audit", "--no-fund", *HOST_PACKAGES], folder, environment)
+        bridge = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", name, *HOST_PACKAGES]
+        run(bridge, folder, environment)
         tests = [sys.executable, "-m", "pytest", "-q", "tests/thirdparty", "tests/browser", "tests/apps"]
         return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
 

@@ -110,10 +110,11 @@ function differences() {
 function figures(vendor) {
   const said = state.verdict?.statement?.outputs;
   if (!isObject(said) && !state.run) {
-    const why = vendor ? "A vendor's block is judged, not recomputed: its figures are in the checks above."
+    const why = vendor ? "A vendor's block is judged, not recomputed, so no figure is drawn."
       : state.verdict?.receipt_id == null ? "The receipt could not be read, so it has no figures to draw."
-        : state.problem ? `The statement could not be read: ${cut(state.problem, 200)}`
-          : host.can.serverTools ? "Reading the statement for its figures." : "This brief result holds no figures; ask for detail=full.";
+        : state.verdict.statement ? "Its statement holds no figures of its own."
+          : state.problem ? `The statement could not be read: ${cut(state.problem, 200)}`
+            : host.can.serverTools ? "Reading the statement for its figures." : "This brief result holds no figures; ask for detail=full.";
     return el("p", { class: "quiet" }, why);
   }
   const why = state.verdict?.statement?.reasons ?? state.run?.reasons ?? {};
