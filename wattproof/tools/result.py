@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -76,7 +76,7 @@ class Result(BaseModel):
 
 def _plain(value: Any) -> Any:
     """Whole numbers without their `.0`, which is two tokens more each and says nothing in JSON."""
-    kind: Any = type(value)
+    kind = cast("type[object]", type(value))
     if kind is float:
         return int(value) if value.is_integer() and abs(value) < 1e15 else value
     if kind is dict:
