@@ -202,6 +202,54 @@ def test_a_host_that_lends_nothing_is_asked_for_nothing(
     assert host.run("document.querySelectorAll('button').length") == 0
 
 
+@EVERY_VIEW
+def test_only_the_host_is_listened_to(host: Host, world: World, name: str) -> None:
+    host.load(world.view(name))
+    before = host.text()
+    forged = {"jsonrpc": "2.0", "method": "ui/notifications/tool-cancelled", "params": {"reason": "forged"}}
+    script = f"parent.frames[0].postMessage({json.dumps(forged)}, '*'); parent.postMessage('sent', '*')"
+    host.page.run(
+        "new Promise((sent) => { addEventListener('message', ({ data }) => data === 'sent' && sent());"
+        "const other = document.createElement('iframe'); other.setAttribute('sandbox', 'allow-scripts');"
+        f"other.srcdoc = {json.dumps(f'<script>{script}</script>')}; document.body.append(other); }})"
+    )
+    host.settle()
+    assert host.text() == before
+    host.page.run("document.querySelectorAll('iframe')[1].remove()")
+
+
+@EVERY_VIEW
+def test_what_is_no_message_of_the_protocol_changes_nothing(host: Host, world: World, name: str) -> None:
+    host.load(world.view(name))
+    before = host.text()
+    messages: tuple[Any, ...] = (
+        None,
+        "text",
+        {"method": "ui/notifications/tool-cancelled"},
+        {"jsonrpc": "2.0"},
+        {"jsonrpc": "2.0", "id": 999, "result": {}},
+        {"jsonrpc": "2.0", "method": "ui/notifications/of-tomorrow", "params": {}},
+        {"jsonrpc": "2.0", "method": "ui/notifications/host-context-changed", "params": [1]},
+    )
+    for message in messages:
+        host.page.run(f"host.frame.contentWindow.postMessage({json.dumps(message)}, '*')")
+    host.settle()
+    assert host.text() == before
+
+
+@EVERY_VIEW
+def test_a_question_that_a_view_does_not_know_is_answered_as_the_protocol_asks(
+    host: Host, world: World, name: str
+) -> None:
+    host.load(world.view(name))
+    asked = {"jsonrpc": "2.0", "id": "q1", "method": "tools/list", "params": {}}
+    answer = host.page.run(
+        "new Promise((answered) => { addEventListener('message', ({ data }) => data.id === 'q1' && answered(data));"
+        f"host.frame.contentWindow.postMessage({json.dumps(asked)}, '*') }})"
+    )
+    assert answer == {"jsonrpc": "2.0", "id": "q1", "error": {"code": -32601, "message": "Method not found"}}
+
+
 def test_every_tool_with_a_view_is_drawn_here() -> None:
     assert {tool for tool, _ in CALLS.values()} | {"run_inference"} == set(VIEW_OF)
 

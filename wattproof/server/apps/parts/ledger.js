@@ -60,10 +60,11 @@ function nothing() {
 function about() {
   const { since, until, tz } = isObject(state.result.period) ? state.result.period : {};
   const day = (text) => cut(text, 20).replace(/T00:00:00Z$/, "").replace(/:00Z$/, "Z").replace("T", " ");
-  const span = since || until ? `${since ? `from ${day(since)}` : ""} ${until ? `until ${day(until)}` : ""}`.trim() : "all time";
+  const from = since ? ["from ", el("span", { class: "fixed" }, day(since)), " "] : [];
+  const to = until ? ["until ", el("span", { class: "fixed" }, day(until)), " "] : [];
   const only = ["operation_id", "tag", "method"].filter((name) => state.input[name] != null).map((name) => `, only ${spaced(name)} ${cut(state.input[name], 40)}`);
   const tokens = isNumber(state.result.token_count) ? `, ${count(state.result.token_count)} tokens` : "";
-  return `${plural(state.result.request_count, "request")}${tokens}, ${span} (${cut(tz, 40) || "UTC"})${only.join("")}`;
+  return [`${plural(state.result.request_count, "request")}${tokens}, `, since || until ? [from, to] : "all time ", `(${cut(tz, 40) || "UTC"})`, only];
 }
 
 function choices(name, legend, options, chosen, chose) {
