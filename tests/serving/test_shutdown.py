@@ -58,7 +58,7 @@ def refused(serving: Serving) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            httpx2.get(f"{serving.url}/healthz", timeout=20)
+            httpx2.get(f"{serving.url}/healthz", timeout=60)
         except httpx2.TransportError:
             return
     pytest.fail("it still takes connections")
@@ -84,7 +84,7 @@ def test_runs_that_do_not_end_in_time_are_settled_and_their_clients_told(
     with (
         serve(WATTPROOF_LIMITS="grace_s=0") as serving,
         ThreadPoolExecutor() as threads,
-        httpx2.Client(headers=HEADERS) as kept,
+        httpx2.Client(headers=HEADERS, timeout=60) as kept,
     ):
         assert kept.get(f"{serving.url}/readyz").status_code == 200
         waiting = [threads.submit(run, serving, name, modern=name == "modern") for name in ("legacy", "modern")]

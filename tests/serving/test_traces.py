@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import httpx2
 import pytest
 from mcp import Client
 from opentelemetry import trace
@@ -23,7 +26,7 @@ from wattproof.server.serving.watch import ServerWatch
 if TYPE_CHECKING:
     from tests.fakes.installation import Installation
     from tests.fakes.provider import FakeProvider
-    from tests.serving.conftest import OpenHouse
+    from tests.serving.conftest import OpenHouse, Serve
 
 SECRET = "zebra-secret"
 RUN: dict[str, Any] = {
@@ -176,6 +179,49 @@ def test_an_exporter_that_is_not_there_says_what_to_install() -> None:
         wanted_export({"OTEL_TRACES_EXPORTER": "no-such-exporter"})
     with pytest.raises(InvalidInput, match="OTEL_TRACES_EXPORTER"):
         wanted_export({"OTEL_TRACES_EXPORTER": "otlp,console"})
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes what an exporter sends over HTTP."""
+
+    received: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing: stderr belongs to the test."""
+
+
+def test_a_server_sends_its_spans_away_and_the_last_ones_when_it_stops(serve: Serve) -> None:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "run_inference", "arguments": RUN}}
+    headers = {
+        "Authorization": "Bearer a-long-random-word-for-tests",
+        "Accept": "application/json, text/event-stream",
+        "traceparent": f"00-{TRACE}-{PARENT}-01",
+    }
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{collector.server_address[1]}"
+        with serve(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, PYTHONWARNINGS="default") as serving:
+            assert httpx2.post(f"{serving.url}/mcp", json=message, headers=headers, timeout=30).status_code == 200
+        collector.shutdown()
+    sent = [ExportTraceServiceRequest.FromString(body) for body in Collector.received]
+    resources = [resource for request in sent for resource in request.resource_spans]
+    spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+    assert {span.name for span in spans} == {"tools/call run_inference", "chat gpt-oss"}
+    assert {span.trace_id.hex() for span in spans} == {TRACE}
+    assert {pair.key: pair.value.string_value for pair in resources[0].resource.attributes}[
+        "service.name"
+    ] == "wattproof"
+    assert SECRET.encode() not in b"".join(Collector.received)
+    (line,) = [line for line in serving.lines if '"call"' in line]
+    assert TRACE in line
 
 
 def test_without_a_wish_for_traces_their_sdk_is_not_even_imported() -> None:

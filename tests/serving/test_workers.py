@@ -61,7 +61,7 @@ def run(serving: Serving) -> bool:
 
 
 def refused(serving: Serving) -> bool:
-    answer = httpx2.post(f"{serving.url}/mcp", content=b"not understood, so a run", headers=HEADERS)
+    answer = httpx2.post(f"{serving.url}/mcp", content=b"not understood, so a run", headers=HEADERS, timeout=60)
     return answer.status_code == 429 and answer.json()["error"]["data"]["limit"] == "runs"
 
 
@@ -90,7 +90,7 @@ async def test_two_workers_serve_one_ledger_and_whoever_is_killed_is_replaced(se
         answered = sum(threads.map(run, [serving] * 12))
         assert answered == 12
         # As many as were counted by both together.
-        metrics = httpx2.get(f"{serving.url}/metrics", headers=HEADERS).text
+        metrics = httpx2.get(f"{serving.url}/metrics", headers=HEADERS, timeout=60).text
         counted = re.search(r'wattproof_runs_total\{[^}]*status="completed"\} (\d+)', metrics)
         assert counted is not None
         assert int(counted[1]) == before + 12
@@ -119,7 +119,7 @@ async def asked_on_new_connections(serving: Serving) -> int:
 
     alone = httpx2.Limits(max_keepalive_connections=0)
     async with (
-        httpx2.AsyncClient(headers=HEADERS, limits=alone, timeout=30) as http,
+        httpx2.AsyncClient(headers=HEADERS, limits=alone, timeout=60) as http,
         Client(
             streamable_http_client(f"{serving.url}/mcp", http_client=http), mode="auto", elicitation_callback=answer
         ) as client,
@@ -140,7 +140,7 @@ def test_workers_end_with_the_process_that_forked_them(serve: Serve) -> None:
 
 def answers(serving: Serving) -> bool:
     try:
-        return httpx2.get(f"{serving.url}/healthz").status_code == 200
+        return httpx2.get(f"{serving.url}/healthz", timeout=60).status_code == 200
     except httpx2.TransportError:
         return False
 

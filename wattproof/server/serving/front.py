@@ -78,6 +78,10 @@ class FrontDoor:
             self._refused("headers")
             problem = f"More than {_MOST_HEADERS} headers, or {_MOST_HEADER_BYTES} bytes of them."
             await answer(send, 431, {"error": problem}, [CLOSE])
+        elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
+            # A proxy in front may read the one and we the other; RFC 9112, 6.3.
+            self._refused("headers")
+            await answer(send, 400, {"error": "Give Content-Length or Transfer-Encoding, not both."}, [CLOSE])
         elif scope["path"] in ("/healthz", "/readyz"):
             await self._looked_after(scope, send)
         else:

@@ -69,7 +69,7 @@ class _Patient(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._busy and self.conn.their_state is not h11.IDLE:
+        if not self._busy and (self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]):
             # The client still sends what nobody will read, or began its next request.
             self._wait()
 
