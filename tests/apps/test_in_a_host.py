@@ -242,7 +242,7 @@ def test_a_question_that_a_view_does_not_know_is_answered_as_the_protocol_asks(
     host: Host, world: World, name: str
 ) -> None:
     host.load(world.view(name))
-    asked = {"jsonrpc": "2.0", "id": "q1", "method": "tools/list", "params": {}}
+    asked: Wire = {"jsonrpc": "2.0", "id": "q1", "method": "tools/list", "params": {}}
     answer = host.page.run(
         "new Promise((answered) => { addEventListener('message', ({ data }) => data.id === 'q1' && answered(data));"
         f"host.frame.contentWindow.postMessage({json.dumps(asked)}, '*') }})"
