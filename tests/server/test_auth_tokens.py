@@ -373,7 +373,6 @@ async def door(installation: Installation, entrance: Entrance) -> AsyncGenerator
         host="127.0.0.1",
         port=8321,
         allow_keyed_runs=True,
-        allowed_hosts=["watt.example"],
     )
     async with (
         app.router.lifespan_context(app),

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.transport_security import TransportSecuritySettings
@@ -55,7 +56,7 @@ def build_http_app(
 
     Host and Origin must be of this server, so that a page in a browser cannot reach it by another name. `allowed_hosts`
     adds `name` or `name:port` to its own address. A server on all addresses has too many names to list: there, unless
-    `allowed_hosts` says which count, the token guards, and a page may only call the host that it came from.
+    `allowed_hosts` or OAuth says which count, the token guards, and a page may only call the host that it came from.
 
     Raises:
         Refused: no token, but a public address or keyed runs.
@@ -65,6 +66,9 @@ def build_http_app(
         raise Refused(f"A server on {host} needs a token; listen on 127.0.0.1, or leave --no-auth out.")
     if entrance.anyone and allow_keyed_runs:
         raise Refused("Without a token, runs on providers that need a key are off: anyone here could spend your money.")
+    if entrance.oauth is not None:
+        # The name by which clients call it, or their tokens would be for another server.
+        allowed_hosts = [*allowed_hosts, urlsplit(entrance.oauth.resource).netloc]
     any_name = host.strip("[]") in _ALL_ADDRESSES and not allowed_hosts
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     if not any_name:
