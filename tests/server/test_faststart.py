@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mcp import Client, StdioServerParameters
+from mcp.types import ElicitResult
 
 from tests.server.stdio_process import StdioProcess, environment, initialize, request, stateless
 
@@ -142,14 +147,12 @@ def test_a_request_cancelled_while_loading_is_never_started(tmp_path: Path, fake
     assert len(fake_provider.received) == 1
 
 
-@pytest.mark.parametrize("era", ["handshake", "stateless"])
-def test_stray_prints_never_reach_the_client(tmp_path: Path, era: str) -> None:
-    first, ask = (initialize(1), request) if era == "handshake" else (stateless(1, "server/discover"), stateless)
+def test_stray_prints_never_reach_the_client(tmp_path: Path) -> None:
     with StdioProcess(environment(tmp_path), gate=True) as server:
-        server.send(first)
+        server.send(stateless(1, "server/discover"))
         server.receive()
         server.let_load()
-        server.send(ask(2, "tools/call", ESTIMATE))
+        server.send(stateless(2, "tools/call", ESTIMATE))
         server.answers([2])
         status, rest, text = server.end()
     assert (status, rest) == (0, b"")
@@ -261,3 +264,114 @@ def test_profiles_of_the_configuration_are_listed_before_anything_is_loaded(tmp_
     tools = {tool["name"]: tool for tool in answer["result"]["tools"]}
     assert "recommend_window" in tools
     assert "ui" in tools["run_inference"]["_meta"]
+
+
+HEAVY = (
+    "asyncio",
+    "anyio",
+    "pydantic",
+    "mcp",
+    "wattproof.server.open",
+    "wattproof.tools",
+    "wattproof.methodology.methods",
+)
+
+
+def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> None:
+    code = (
+        "import json, os, sys\nfrom wattproof.server import faststart\n"
+        "def load(settings):\n    sys.stderr.write(json.dumps(sorted(sys.modules)) + '\\n')\n    os._exit(0)\n"
+        "faststart.load_server = load\nfaststart.serve_stdio(os.environ)\n"
+    )
+    with StdioProcess(environment(tmp_path), arguments=["-c", code]) as server:
+        server.send(initialize(1))
+        assert server.receive()["result"]["serverInfo"]["name"] == "wattproof"
+        loaded = json.loads(server.stderr.readline())
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_a_file_of_requests_is_served_to_its_end(tmp_path: Path) -> None:
+    lines = [initialize(1), INITIALIZED, request(2, "tools/call", ESTIMATE), request(3, "ping")]
+    path = tmp_path / "requests.jsonl"
+    path.write_text("\r\n".join(json.dumps(line) for line in lines))
+    env = environment(tmp_path)
+    with path.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "wattproof"], stdin=file, capture_output=True, env=env, timeout=60, check=False
+        )
+    assert done.returncode == 0
+    assert {json.loads(line)["id"] for line in done.stdout.splitlines()} == {1, 2, 3}
+
+
+def test_sockets_that_do_not_block_serve_as_well_as_pipes(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    command, env, end = [sys.executable, "-m", "wattproof"], environment(tmp_path), theirs.fileno()
+    with ours, subprocess.Popen(command, stdin=end, stdout=end, stderr=subprocess.DEVNULL, env=env) as process:
+        theirs.close()
+        with ours.makefile("rwb") as stream:
+            for number in range(3):
+                stream.write(json.dumps(request(f"early {number}", "ping")).encode() + b"\n")
+            stream.write(json.dumps(initialize(0)).encode() + b"\n")
+            for number in range(1, 40):
+                read = request(number, "resources/read", {"uri": "wattproof://providers"})
+                stream.write(json.dumps(read).encode() + b"\n")
+            stream.flush()
+            found = [json.loads(stream.readline())["id"] for _ in range(43)]
+            assert sorted(map(str, found)) == sorted(map(str, [*range(40), "early 0", "early 1", "early 2"]))
+            ours.shutdown(socket.SHUT_WR)
+            assert stream.readline() == b""
+        assert process.wait(60) == 0
+
+
+def test_a_run_that_outlasts_the_input_is_cut_short_and_settled(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    fake_provider.script("hang")
+    env = environment(tmp_path, WATTPROOF_OFFLINE="0")
+    with StdioProcess(env, gate=True, base_url=fake_provider.base_url) as server:
+        server.let_load()
+        server.send(initialize(1), request(2, "tools/call", RUN))
+        assert server.receive()["id"] == 1
+        status, rest, text = server.end()
+    fake_provider.release()
+    assert status == 0
+    assert json.loads(rest)["error"]["message"] == "Connection closed"
+    assert text.endswith("closed\n")
+
+
+ASKING = """
+import os
+from pydantic import BaseModel
+from wattproof.server import faststart
+
+class Answer(BaseModel):
+    approve: bool
+
+def load(settings):
+    from mcp.server import MCPServer
+    from mcp.server.mcpserver import Context
+    async def ask(ctx: Context) -> str:
+        answer = await ctx.elicit("May I?", Answer)
+        return f"{answer.action} {answer.data}"
+    server = MCPServer("asking")
+    server.add_tool(ask, structured_output=False)
+    return server
+
+faststart.load_server = load
+raise SystemExit(faststart.serve_stdio(os.environ))
+"""
+
+
+async def test_a_client_that_was_answered_early_can_be_asked(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def approve(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"approve": True})
+
+    parameters = StdioServerParameters(command=sys.executable, args=["-c", ASKING], env=environment(tmp_path))
+    async with Client(parameters, mode="legacy", elicitation_callback=approve) as client:
+        assert client.server_info is not None
+        assert client.server_info.name == "wattproof"
+        result = await client.call_tool("ask", {})
+    assert asked == ["May I?"]
+    assert result.content[0].model_dump()["text"] == "accept approve=True"

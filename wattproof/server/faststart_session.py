@@ -214,8 +214,9 @@ def _writer(descriptor: int) -> Callable[[bytes], int]:
     def write(line: bytes) -> int:
         done = 0
         # A pipe that polls as ready takes this much at once, whoever reads it.
-        while done < len(line) and poll.poll(0):
-            done += os.write(descriptor, line[done : done + select.PIPE_BUF])
+        with suppress(BlockingIOError):
+            while done < len(line) and poll.poll(0):
+                done += os.write(descriptor, line[done : done + select.PIPE_BUF])
         return done
 
     return write

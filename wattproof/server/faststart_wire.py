@@ -116,7 +116,10 @@ class Wire:
         """
         rest = memoryview(line)
         while rest:
-            rest = rest[os.write(self.writing, rest) :]
+            try:
+                rest = rest[os.write(self.writing, rest) :]
+            except BlockingIOError:
+                _wait(writing=self.writing)
 
     def hand_over(self, receiver: Receiver) -> None:
         """From now on every line is for `receiver`, those held back first."""
@@ -132,6 +135,9 @@ class Wire:
         """Read once, waiting for input if there is none yet; False at the end of it."""
         try:
             chunk = os.read(self.reading, _CHUNK_BYTES)
+        except BlockingIOError:
+            _wait(reading=self.reading)
+            return True
         except OSError:
             chunk = b""
         if not chunk:
@@ -229,6 +235,13 @@ def _moved(descriptor: int) -> int:
 
         duplicate = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     return duplicate
+
+
+def _wait(*, reading: int | None = None, writing: int | None = None) -> None:
+    """Wait for a pipe that whoever made it has set not to block."""
+    import select
+
+    select.select([] if reading is None else [reading], [] if writing is None else [writing], [])
 
 
 def _leave() -> None:
