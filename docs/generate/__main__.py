@@ -15,13 +15,22 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generate import distribution, pre_registration, validation, worked_example
+from docs.generate import clients, distribution, pre_registration, tokens, validation, worked_example
+from docs.generate.reference import commands, errors, methods, resources, settings, tools
 
 ROOT = Path(__file__).parents[2]
 
 PAGES: Mapping[str, tuple[str, Callable[[], str]]] = {
     "validation": ("docs/validation.md", validation.render),
     "worked-example": ("docs/worked-example.md", worked_example.render),
+    "tokens": ("docs/reference/tokens.md", tokens.render),
+    "clients": ("docs/clients.md", clients.render),
+    "tools": ("docs/reference/tools.md", tools.render),
+    "commands": ("docs/reference/commands.md", commands.render),
+    "settings": ("docs/reference/settings.md", settings.render),
+    "resources": ("docs/reference/resources.md", resources.render),
+    "methods": ("docs/reference/methods.md", methods.render),
+    "errors": ("docs/reference/errors.md", errors.render),
     "pre-registration": ("docs/pre-registration.json", pre_registration.render),
     "server.json": ("server.json", distribution.server_json),
     "manifest": ("packaging/mcpb/manifest.json", distribution.manifest),
