@@ -79,9 +79,7 @@ def serve_stdio(environ: Mapping[str, str]) -> int:
 
 def load_server(settings: Settings) -> MCPServer[Deps]:
     """The server over its own installation: everything that takes time to import."""
-    from functools import partial
-
     from wattproof.server.app import build_server
-    from wattproof.server.open import open_deps
+    from wattproof.server.serving.stdio import watched_over_stdio
 
-    return build_server(partial(open_deps, settings), settings.profiles, settings.apps)
+    return build_server(watched_over_stdio(settings), settings.profiles, settings.apps)

@@ -18,6 +18,7 @@ from wattproof.server.settings import Settings
 __all__ = ["bind", "is_loopback", "serve_http"]
 
 _MIN_TOKEN_CHARACTERS = 16
+_NOTICED_AFTER_S = 60
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
 
 
@@ -82,6 +83,10 @@ def bind(host: str, port: int) -> socket.socket:
     # Inherited by each connection. asyncio leaves it off on a socket made like this one, and then Nagle's algorithm and
     # the client's delayed ACK cost 40 ms on every answer that is written in two parts.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A client that vanished without a word is noticed, though its call may take long.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _NOTICED_AFTER_S)
     return listener
 
 
