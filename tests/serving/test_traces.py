@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx2
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from tests.fakes.provider import FakeProvider
     from tests.serving.conftest import OpenHouse, Serve
 
+ROOT = Path(__file__).parents[2]
 SECRET = "zebra-secret"
 RUN: dict[str, Any] = {
     "model": "gpt-oss-120b",
@@ -184,7 +189,7 @@ def test_an_exporter_that_is_not_there_says_what_to_install() -> None:
 class Collector(BaseHTTPRequestHandler):
     """Takes what an exporter sends over HTTP."""
 
-    received: ClassVar[list[bytes]] = []
+    received: ClassVar[list[bytes]]
 
     def do_POST(self) -> None:
         self.received.append(self.rfile.read(int(self.headers["content-length"])))
@@ -196,32 +201,84 @@ class Collector(BaseHTTPRequestHandler):
         """Say nothing: stderr belongs to the test."""
 
 
-def test_a_server_sends_its_spans_away_and_the_last_ones_when_it_stops(serve: Serve) -> None:
+@contextmanager
+def collecting() -> Generator[tuple[str, list[bytes]]]:
+    """The endpoint of a collector, and what it received."""
+
+    class Collecting(Collector):
+        received: ClassVar[list[bytes]] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collecting) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", Collecting.received
+        server.shutdown()
+        thread.join()
+
+
+def spans_in(received: list[bytes]) -> tuple[list[Any], dict[str, str]]:
+    """The spans of what was received, and the attributes of their resource."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+    resources = [kept for body in received for kept in ExportTraceServiceRequest.FromString(body).resource_spans]
+    named = {pair.key: pair.value.string_value for kept in resources for pair in kept.resource.attributes}
+    return [span for kept in resources for scope in kept.scope_spans for span in scope.spans], named
+
+
+def test_a_server_sends_its_spans_away_and_the_last_ones_when_it_stops(serve: Serve) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "run_inference", "arguments": RUN}}
     headers = {
         "Authorization": "Bearer a-long-random-word-for-tests",
         "Accept": "application/json, text/event-stream",
         "traceparent": f"00-{TRACE}-{PARENT}-01",
     }
-    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
-        threading.Thread(target=collector.serve_forever, daemon=True).start()
-        endpoint = f"http://127.0.0.1:{collector.server_address[1]}"
-        with serve(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, PYTHONWARNINGS="default") as serving:
-            assert httpx2.post(f"{serving.url}/mcp", json=message, headers=headers, timeout=30).status_code == 200
-        collector.shutdown()
-    sent = [ExportTraceServiceRequest.FromString(body) for body in Collector.received]
-    resources = [resource for request in sent for resource in request.resource_spans]
-    spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+    with (
+        collecting() as (endpoint, received),
+        serve(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, PYTHONWARNINGS="default") as serving,
+    ):
+        assert httpx2.post(f"{serving.url}/mcp", json=message, headers=headers, timeout=60).status_code == 200
+    spans, named = spans_in(received)
     assert {span.name for span in spans} == {"tools/call run_inference", "chat gpt-oss"}
     assert {span.trace_id.hex() for span in spans} == {TRACE}
-    assert {pair.key: pair.value.string_value for pair in resources[0].resource.attributes}[
-        "service.name"
-    ] == "wattproof"
-    assert SECRET.encode() not in b"".join(Collector.received)
+    assert named["service.name"] == "wattproof"
+    assert SECRET.encode() not in b"".join(received)
     (line,) = [line for line in serving.lines if '"call"' in line]
     assert TRACE in line
+
+
+def test_over_stdio_spans_and_lines_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    call = {"name": "explain", "arguments": {"subject": SECRET}}
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call},
+    ]
+    with collecting() as (endpoint, received):
+        environ = {
+            "PATH": os.defpath,
+            "PYTHONPATH": str(ROOT),
+            "WATTPROOF_HOME": str(tmp_path / "home"),
+            "WATTPROOF_OFFLINE": "1",
+            "WATTPROOF_LOG": "json",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{endpoint}/v1/traces",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "wattproof"],
+            env=environ,
+            input="".join(json.dumps(message) + "\n" for message in messages),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1, 2]
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["event"], line["tool"], line["outcome"], line["tenant"]) == ("call", "explain", "refused", None)
+    spans, _ = spans_in(received)
+    assert "tools/call explain" in {span.name for span in spans}
+    assert SECRET not in done.stderr
+    assert SECRET.encode() not in b"".join(received)
 
 
 def test_without_a_wish_for_traces_their_sdk_is_not_even_imported() -> None:
