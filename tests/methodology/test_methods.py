@@ -121,6 +121,7 @@ def test_a_receipts_operands_give_the_same_integers_again(
     read_back = {operand.name: operand.number for operand in (Operand(*row) for row in recorded)}
     assert method.compute(read_back, boundary) == method.footprint(request, boundary)
     assert outputs(method.compute(read_back, boundary)) == outputs(method.footprint(request, boundary))
+    assert method.energy_wh(request, boundary) == method.footprint(request, boundary).energy_wh
 
 
 @methods

@@ -56,7 +56,7 @@ def find_levers(estimate: Estimate) -> tuple[Lever, ...]:
 
 
 def _lever(estimate: Estimate, base_wh: float, change: dict[str, str | int], activity: Activity) -> list[Lever]:
-    changed = estimate.method.footprint(activity, estimate.footprint.boundary).energy_wh
+    changed = estimate.method.energy_wh(activity, estimate.footprint.boundary)
     if changed is None or changed.median >= base_wh:
         return []
     return [Lever(set=change, energy_ratio=rounded(changed.median / base_wh))]

@@ -16,15 +16,18 @@ from typing import Any, Literal
 from wattproof.methodology.data import read_edition
 from wattproof.methodology.errors import InvalidInput, NotDefined
 from wattproof.methodology.methods.activity import Activity
-from wattproof.methodology.quantity import Boundary, Footprint, IntervalKind, Operand, Tier, Workload
+from wattproof.methodology.quantity import Boundary, Footprint, IntervalKind, Operand, Quantity, Tier, Workload
 
-__all__ = ["Constants", "FactorScope", "Method", "Prepared", "factor_operand", "token_operands"]
+__all__ = ["Constants", "FactorScope", "Method", "Prepared", "PreparedEnergy", "factor_operand", "token_operands"]
 
 FactorScope = Literal["model", "zone", "provider", "global"]
 
 
 Prepared = Callable[[Mapping[str, float]], Footprint]
 """A method made ready for one deployment: from the numbers of a request's variables to its footprint."""
+
+PreparedEnergy = Callable[[Mapping[str, float]], "Quantity | None"]
+"""The same, to the energy alone [Wh at the wall]."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,7 +49,8 @@ class Method:
 
     `formula` is what the code computes, as text. `operand_units` names every operand and its unit. `factor_scopes` says
     over what each uncertain factor is shared. `assumed` lists the inputs of an activity that nobody supplied.
-    `constants` and `variables` make the operands; `prepare` is the only place where the formula is code.
+    `constants` and `variables` make the operands; `prepare` is the only place where the formula is code, and
+    `prepare_energy` a shorter way through it to the energy, where there is one.
     `embodied_included` is true where `carbon_gco2e` holds the share of manufacturing the hardware. `optional_operands`
     are groups of operands that are absent together where nobody knows them. `caveats` says what a reader must know of
     this method's figure for an activity, e.g. an error in the registry that it rests on.
@@ -69,6 +73,7 @@ class Method:
     constants: Callable[[Activity], Constants]
     variables: Callable[[Activity], tuple[Operand, ...]]
     prepare: Callable[[Mapping[str, float], Boundary], Prepared]
+    prepare_energy: Callable[[Mapping[str, float], Boundary], PreparedEnergy] | None = None
     embodied_included: bool = False
     optional_operands: tuple[frozenset[str], ...] = ()
     caveats: Callable[[Activity], tuple[str, ...]] = lambda _: ()
@@ -107,6 +112,17 @@ class Method:
         varying = {operand.name: operand.number for operand in self.variables(activity)}
         return _prepared(self, self.constants(activity), boundary)(varying)
 
+    def energy_wh(self, activity: Activity, boundary: Boundary = "comprehensive") -> Quantity | None:
+        """The energy of `footprint` [Wh at the wall], worked out without the rest where the method knows how.
+
+        Raises as `operands` does.
+        """
+        if self.prepare_energy is None:
+            return self.footprint(activity, boundary).energy_wh
+        self._require_covered(activity.workload)
+        varying = {operand.name: operand.number for operand in self.variables(activity)}
+        return _prepared_energy(self.prepare_energy, self.constants(activity), boundary)(varying)
+
     def compute(self, numbers: Mapping[str, float], boundary: Boundary = "comprehensive") -> Footprint:
         """The footprint of one request from the numbers of its operands. Pure.
 
@@ -141,6 +157,13 @@ class Method:
 @lru_cache(maxsize=4096)
 def _prepared(method: Method, constants: Constants, boundary: Boundary) -> Prepared:
     return method.prepare(constants.numbers, boundary)
+
+
+@lru_cache(maxsize=4096)
+def _prepared_energy(
+    prepare: Callable[[Mapping[str, float], Boundary], PreparedEnergy], constants: Constants, boundary: Boundary
+) -> PreparedEnergy:
+    return prepare(constants.numbers, boundary)
 
 
 def factor_operand(name: str, unit: str, factor: str | None = None) -> Operand:

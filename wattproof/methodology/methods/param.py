@@ -20,7 +20,7 @@ from wattproof.methodology.methods.accelerator import (
 )
 from wattproof.methodology.methods.impact_operands import OPTIONAL_OPERANDS
 from wattproof.methodology.methods.impacts import IMPACT_FORMULA, Multipliers, multipliers, wall_factors, why_null
-from wattproof.methodology.methods.method import FactorScope, Method, Prepared, token_operands
+from wattproof.methodology.methods.method import FactorScope, Method, Prepared, PreparedEnergy, token_operands
 from wattproof.methodology.methods.param_operands import OPERAND_UNITS, assumed, constants
 from wattproof.methodology.propagate import Loadings, LogNormal, Mix, mix
 from wattproof.methodology.quantity import Boundary, Footprint, Quantity, Term, Workload
@@ -90,6 +90,11 @@ class ParamRates:
         terms_wh = self.accelerator.terms_wh(input_tokens, cached_input_tokens, output_tokens)
         return Indicators(*self._match(terms_wh).products(self.multipliers))
 
+    def energy_wh(self, n: Mapping[str, float]) -> Quantity | None:
+        """The energy of the request with the token counts `n`."""
+        terms_wh = self.accelerator.terms_wh(n["input_tokens"], n["cached_input_tokens"], n["output_tokens"])
+        return self._match(terms_wh).products(self.multipliers[:1])[0]
+
     def footprint(self, n: Mapping[str, float]) -> Footprint:
         """The footprint of the request with the token counts `n`."""
         terms_wh = self.accelerator.terms_wh(n["input_tokens"], n["cached_input_tokens"], n["output_tokens"])
@@ -150,6 +155,10 @@ def _prepare(n: Mapping[str, float], boundary: Boundary) -> Prepared:
     return rates(n, boundary).footprint
 
 
+def _prepare_energy(n: Mapping[str, float], boundary: Boundary) -> PreparedEnergy:
+    return rates(n, boundary).energy_wh
+
+
 PARAM = Method(
     id="wattproof/param@1.0.0",
     aliases=("wattproof/param@1", "wattproof/param", "param"),
@@ -190,5 +199,6 @@ PARAM = Method(
     constants=constants,
     variables=token_operands,
     prepare=_prepare,
+    prepare_energy=_prepare_energy,
     optional_operands=OPTIONAL_OPERANDS,
 )
