@@ -50,7 +50,6 @@ SOURCES = _files(
     "wattproof/**/*.js",
     "packaging/**/*.json",
     "*.json",
-    "evaluation/*.json",
 )
 """Where our words are among code."""
 

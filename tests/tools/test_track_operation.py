@@ -85,7 +85,7 @@ async def test_recorded_steps_add_up_and_the_largest_is_named(installation: Inst
     assert result.budget["spent"] >= (result.energy_wh.high or 0)
     told = brief(result)
     assert "s2 is 93 %" in told
-    assert "Zone known for 1 of 2." in told
+    assert "1 of 2 zones known." in told
     assert "Usage of 2 stated by the caller." in told
     assert result.provenance.model_dump() == {
         "region_scope": "multi:FR,unknown:openai",

@@ -82,8 +82,8 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
         import difflib
 
-        close = difflib.get_close_matches(field, known, n=1)
-        fix = f"did you mean {close[0]}?" if close else f"the parameters are {', '.join(known)}."
+        close = difflib.get_close_matches(field, known, n=2)
+        fix = f"did you mean {' or '.join(close)}?" if close else f"the parameters are {', '.join(known)}."
         return f"{_short(field)} is not a parameter; {fix}"
     if detail["type"] == "missing" and len(detail["loc"]) == 1:
         return f"{field} is missing; {_hint(field, arguments)}."
@@ -92,6 +92,10 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
         model = _model_at(arguments, [field, *map(str, detail["loc"][1:-1])])
         names = f"give any of {', '.join(model.model_fields)}" if model else _hint(field, arguments)
         return f"{where} is not known there; {names}."
+    absent = [str(found["loc"][-1]) for found in details if found["type"] == "missing"]
+    if detail["type"] == "missing":
+        holder = ".".join([field, *_written(detail)[:-1]])
+        return f"{holder} lacks {', '.join(absent)}; {_hint(field, arguments)}."
     wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
     return f"{where} is {_short(repr(detail['input']))}; give {wanted}."
 

@@ -118,7 +118,7 @@ def brief(result: OperationResult) -> str:
     words = [f"{result.operation_id}, {result.status}, {result.step_count:,} step{plural}"]
     if result.step_count:
         words[0] += f": {_amount_words(result)}"
-        words.append(f"Zone known for {result.zone_known_count:,} of {result.step_count:,}.")
+        words.append(f"{result.zone_known_count:,} of {result.step_count:,} zones known.")
     words[0] += "."
     if result.budget is not None:
         words.append(budget_words(result.budget))
@@ -209,7 +209,8 @@ def _amount_words(result: OperationResult) -> str:
 def _sci_words(result: OperationResult) -> str:
     sci = result.sci["sci_gco2e"]
     if sci is not None:
-        return f"SCI {significant(sci)} g per operation."
+        # A score without the embodied part M would not be one; E, I and M apart are in the data.
+        return f"SCI with M {significant(sci)} g per operation."
     return "SCI null (M unknown)." if result.sci["E_kwh"] is not None else ""
 
 

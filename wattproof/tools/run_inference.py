@@ -26,6 +26,7 @@ __all__ = ["Cost", "RunArgs", "RunResult", "brief", "run_inference"]
 
 _EVENTS_PER_REPORT = 16
 _CANDIDATES_IN_BRIEF = 2
+_EXCLUDED_BY_NAME = 4
 
 
 class Cost(Result):
@@ -330,10 +331,19 @@ def _decision_words(result: RunResult) -> list[str]:
         return []
     allowed = f"{decision['allowed']} of {decision['candidates']} candidates allowed"
     if decision["allowed"] == 1:
-        return [f"{allowed}."]
+        return [f"{allowed}.", *_excluded_words(result, decision)]
     alike = decision["in_best_band"]
     band = f"no meaningful carbon difference among {alike}, " if alike > 1 else ""
-    return [f"{allowed}; {band}{decision['decided_by']} decided."]
+    return [f"{allowed}; {band}{decision['decided_by']} decided.", *_excluded_words(result, decision)]
+
+
+def _excluded_words(result: RunResult, decision: Mapping[str, Any]) -> list[str]:
+    """Who was not in question and why, where only the choice was asked for and they are few; else the data counts."""
+    rows: list[dict[str, Any]] = [row for row in decision.get("ranked", ()) if row.get("excluded_by")]
+    if result.status != "dry_run" or not 0 < len(rows) <= _EXCLUDED_BY_NAME:
+        return []
+    told = [f"{row['deployment']} ({'; '.join(row['excluded_by'])})" for row in rows]
+    return [f"Excluded: {', '.join(told)}."]
 
 
 def _place_words(result: RunResult) -> list[str]:
