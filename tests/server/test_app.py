@@ -8,19 +8,20 @@ from base64 import b64decode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.lowlevel
 import jsonschema
 import pytest
 from mcp import Client, MCPError
+from mcp.client.extension import advertise
+from mcp.server import MCPServer
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent, TextResourceContents
 
 from wattproof import __version__
 from wattproof.server.app import build_server
-from wattproof.server.mcp_links import links
+from wattproof.server.apps.offered import EXTENSION, VIEW_MIME
 
 if TYPE_CHECKING:
     from tests.fakes.installation import Installation
@@ -52,6 +53,14 @@ async def call(client: Client, name: str, arguments: dict[str, Any]) -> tuple[st
     assert result.structured_content is not None
     assert result.meta is not None
     return text_of(result), result.structured_content, result.meta[META]
+
+
+@pytest.fixture
+async def hosted(server: MCPServer[Any], era: Literal["auto", "legacy"]) -> AsyncGenerator[Client]:
+    """A client that shows views, as desktop hosts do."""
+    shows_views = advertise(EXTENSION, {"mimeTypes": [VIEW_MIME]})
+    async with Client(server, mode=era, extensions=[shows_views]) as client:
+        yield client
 
 
 def linked(result: CallToolResult) -> list[ResourceLink]:
@@ -113,19 +122,19 @@ async def test_every_structured_content_satisfies_the_published_schema(client: C
         assert schema["properties"].keys() <= structured.keys()
 
 
-async def test_a_result_links_to_the_resource_that_holds_all_of_it(client: Client) -> None:
-    ran = await client.call_tool("run_inference", RUN)
+async def test_a_result_links_to_the_resource_that_holds_all_of_it(hosted: Client) -> None:
+    ran = await hosted.call_tool("run_inference", RUN)
     (receipt,) = linked(ran)
     assert ran.structured_content is not None
     assert receipt.uri == f"wattproof://receipts/{ran.structured_content['receipt_id']}"
-    held = (await client.read_resource(receipt.uri)).contents[0]
+    held = (await hosted.read_resource(receipt.uri)).contents[0]
     assert isinstance(held, TextResourceContents)
     assert held.mime_type == receipt.mime_type
     receipt_id = ran.structured_content["receipt_id"]
-    assert linked(await client.call_tool("verify_receipt", {"receipt": receipt_id})) == [receipt]
-    (method,) = linked(await client.call_tool("explain", {"subject": ESTIMATE}))
+    assert linked(await hosted.call_tool("verify_receipt", {"receipt": receipt_id})) == [receipt]
+    (method,) = linked(await hosted.call_tool("explain", {"subject": ESTIMATE}))
     assert method.uri == "wattproof://methods/wattproof/param@1.0.0"
-    assert (await client.read_resource(method.uri)).contents
+    assert (await hosted.read_resource(method.uri)).contents
 
 
 @pytest.mark.parametrize(
@@ -138,16 +147,14 @@ async def test_a_result_links_to_the_resource_that_holds_all_of_it(client: Clien
         ("verify_receipt", {"receipt": "a.b.c"}),
     ],
 )
-async def test_what_no_resource_holds_has_no_link(client: Client, name: str, arguments: dict[str, Any]) -> None:
-    assert linked(await client.call_tool(name, arguments)) == []
+async def test_what_no_resource_holds_has_no_link(hosted: Client, name: str, arguments: dict[str, Any]) -> None:
+    assert linked(await hosted.call_tool(name, arguments)) == []
 
 
-@pytest.mark.parametrize(
-    ("version", "count"), [("2024-11-05", 0), ("2025-03-26", 0), ("2025-06-18", 1), ("2026-07-28", 1), ("9999", 0)]
-)
-def test_a_client_of_a_protocol_without_links_gets_none(version: str, count: int) -> None:
-    held = SimpleNamespace(receipt_id="r_1")
-    assert len(links("run_inference", held, version)) == count
+async def test_a_client_that_shows_nothing_to_a_person_gets_no_link(client: Client) -> None:
+    ran = await client.call_tool("run_inference", RUN)
+    assert [block.type for block in ran.content] == ["text"]
+    assert [block.type for block in (await client.call_tool("explain", {"subject": ESTIMATE})).content] == ["text"]
 
 
 async def test_an_error_of_ours_reaches_the_model_with_what_would_work(client: Client) -> None:

@@ -1,23 +1,26 @@
-"""Links from a result to the resource that holds all of it, for clients that know them."""
+"""Links from a result to the resource that holds all of it, for clients that show results to people.
+
+Agent frameworks put every block of a result before their model, and some break on a link: LangChain makes a file of it,
+for which its OpenAI adapter raises, and pydantic-ai then leaves the structured content out (docs/clients.md). A host
+that shows views has a person to follow a link; a model has the receipt id in the text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mcp.types import ResourceLink
-from mcp.types.version import is_version_at_least
+from mcp.types import ClientCapabilities, ResourceLink
+
+from wattproof.server.apps.offered import apps_offered
 
 __all__ = ["links"]
 
-_SINCE = "2025-06-18"
-"""The first version of the protocol with links in results; a client of an older one would refuse the whole result."""
 
-
-def links(tool: str, result: Any, protocol_version: str | None) -> list[ResourceLink]:
-    """The link of a result, or nothing."""
+def links(tool: str, result: Any, client: ClientCapabilities | None) -> list[ResourceLink]:
+    """The link of a result, or nothing. `client` is what the client can do; None: nobody knows."""
     uri = _URI_OF.get(tool, _nothing)(result)
-    if uri is None or protocol_version is None or not is_version_at_least(protocol_version, _SINCE):
+    if uri is None or client is None or not apps_offered("auto", client.model_dump(by_alias=True, exclude_none=True)):
         return []
     return [ResourceLink(type="resource_link", uri=uri, name=uri.rpartition("/")[2], mime_type="application/json")]
 

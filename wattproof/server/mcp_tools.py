@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ClientCapabilities, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from wattproof.methodology.errors import Unavailable, WattproofError
@@ -60,7 +60,7 @@ def sdk_tool(spec: ToolSpec) -> Tool:
             raise ToolError(str(error)) from error
         if isinstance(result, InputRequiredResult):
             return result
-        return _called(spec, result, args, ctx.protocol_version)
+        return _called(spec, result, args, ctx.client_capabilities)
 
     return Tool(
         fn=call,
@@ -93,7 +93,7 @@ class _OwnArguments(FuncMetadata):
         return {"arguments": arguments_to_validate}
 
 
-def _called(spec: ToolSpec, result: Any, args: Arguments, protocol_version: str | None) -> CallToolResult:
+def _called(spec: ToolSpec, result: Any, args: Arguments, client: ClientCapabilities | None) -> CallToolResult:
     # A picture is asked for with detail too; its data are as brief as without it.
     structured = result.structured(brief=getattr(args, "detail", None) != "full")
     meta: dict[str, Any] = {META_KEY: named_fields(result.provenance, structured.get("receipt_id"))}
@@ -105,7 +105,7 @@ def _called(spec: ToolSpec, result: Any, args: Arguments, protocol_version: str 
         content=[
             TextContent(type="text", text=spec.brief(result)),
             *_picture(result, args),
-            *links(spec.name, result, protocol_version),
+            *links(spec.name, result, client),
         ],
         structured_content=structured,
         _meta=meta,
