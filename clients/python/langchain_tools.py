@@ -1,10 +1,14 @@
-"""langchain-mcp-adapters: a tool invoked with a tool call gives the ToolMessage that goes to the model."""
+"""langchain-mcp-adapters: a tool invoked with a tool call gives the ToolMessage that goes to the model.
+
+The message is put into the form of OpenAI's API, which refuses some blocks that LangChain takes.
+"""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from langchain_core.messages import convert_to_openai_messages
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langchain_mcp_adapters.tools import load_mcp_tools
@@ -20,7 +24,8 @@ class _Session:
 
     async def call(self, name: str, arguments: dict[str, Any]) -> str:
         order = {"name": name, "args": arguments, "id": "call-1", "type": "tool_call"}
-        content = (await self._tools[name].ainvoke(order)).content
+        (message,) = convert_to_openai_messages([await self._tools[name].ainvoke(order)])
+        content = message["content"]
         return content if isinstance(content, str) else json.dumps(content)
 
 

@@ -1,10 +1,14 @@
-"""mcp-use: the LangChain tools that its agent gives to a model, invoked with a tool call."""
+"""mcp-use: the LangChain tools that its agent gives to a model, invoked with a tool call.
+
+The message is put into the form of OpenAI's API, which refuses some blocks that LangChain takes.
+"""
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from langchain_core.messages import convert_to_openai_messages
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from mcp_use import MCPClient
 from mcp_use.agents.adapters.langchain_adapter import LangChainAdapter
@@ -20,7 +24,8 @@ class _Session:
 
     async def call(self, name: str, arguments: dict[str, Any]) -> str:
         order = {"name": name, "args": arguments, "id": "call-1", "type": "tool_call"}
-        content = (await self._tools[name].ainvoke(order)).content
+        (message,) = convert_to_openai_messages([await self._tools[name].ainvoke(order)])
+        content = message["content"]
         return content if isinstance(content, str) else json.dumps(content)
 
 

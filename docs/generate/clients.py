@@ -64,6 +64,8 @@ client chooses.
   string, everywhere.
 - **agent-framework** shows its model no error text unless `include_detailed_errors` is set. Set it.
 - **mcp-use** drops a misspelt parameter before it calls. The answer then says what it did not know, such as the zone.
+- **LangChain** makes a file of a link to a resource, and its adapter for OpenAI then raises; **pydantic-ai** leaves the
+  structured content out beside one. So a result links to its receipt only where the client shows views to a person.
 - **google-adk** and **llama-index** give the model every channel, and so about twice the tokens.
 
 ## SDKs
