@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: apps claims clients demo evaluate test slow bench soak docs mutation mcpb lock contracts clean help
+.PHONY: apps claims clients demo evaluate fuzz test slow bench soak docs mutation mcpb lock contracts clean help
 
 help:
 	@echo "make demo       run the main job on real inference with the embedded model"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
+	@echo "make fuzz       every HTTP route, called by Schemathesis in an environment of its own"
 	@echo "make clients    a journey through every MCP client, and the suites of others; writes docs/clients.md"
 	@echo "make apps       pictures of the views in a host; writes docs/pictures (asks npm for the host bridge)"
 	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
@@ -48,6 +49,9 @@ evaluate: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.generate
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python .ci/rest_fuzz.py
 
 # Each client in an environment of its own, under WATTPROOF_CLIENTS_CACHE or ~/.cache/wattproof-clients (0.7 GB).
 clients: $(VENV)/.dev

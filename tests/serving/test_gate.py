@@ -128,7 +128,14 @@ async def test_runs_have_a_rate_of_their_own_and_the_refusal_names_it(limited: L
 async def test_a_dry_run_and_an_estimate_are_no_runs(limited: Limited) -> None:
     door = limited(runs=Rate(1, 1))
     await door.call(RUN)
-    others: list[dict[str, Any]] = [DRY, {"name": "estimate_request", "arguments": {}}, {"name": "unheard_of"}, {}]
+    others: list[dict[str, Any]] = [
+        {"name": {}},
+        {"name": []},
+        DRY,
+        {"name": "estimate_request", "arguments": {}},
+        {"name": "unheard_of"},
+        {},
+    ]
     for params in others:
         assert (await door.call(params))[0] == 200
     truthy = {"name": "run_inference", "arguments": {"dry_run": "yes"}}

@@ -77,7 +77,7 @@ def _needed(body: bytes) -> Needed | None:
     if not isinstance(method, str) or not isinstance(params, dict):
         return None
     named = cast("dict[str, Any]", params)
-    if method == "tools/call" and named.get("name") not in TOOL_SCOPES:
+    if method == "tools/call" and str(named.get("name")) not in TOOL_SCOPES:
         # An old name of a tool, perhaps: whoever serves the call knows.
         return None
     return needed_by(method, named)

@@ -227,7 +227,8 @@ def _may_spend(message: Mapping[str, Any], spending: frozenset[str]) -> bool:
     if message.get("method") != "tools/call":
         return False
     params = message.get("params")
-    if not _is_object(params) or params.get("name") not in spending:
+    name = params.get("name") if _is_object(params) else None
+    if not _is_object(params) or not isinstance(name, str) or name not in spending:
         return False
     arguments = params.get("arguments")
     return not (_is_object(arguments) and arguments.get("dry_run") is True)
