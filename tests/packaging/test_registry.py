@@ -122,6 +122,7 @@ def test_the_versions_are_that_of_the_package_and_the_name_is_that_of_the_readme
 def test_the_table_of_variables_has_every_one_that_the_settings_read_and_no_other() -> None:
     named = {variable.name for variable in OWN}
 
+    assert len(named) == len(OWN)
     assert unknown_variables(dict.fromkeys(named, "")) == ()
     source = (ROOT / "wattproof" / "server" / "settings.py").read_text("utf-8")
     assert set(re.findall(r'"(WATTPROOF_[A-Z_]+[A-Z])"', source)) == named
