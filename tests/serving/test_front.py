@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
 
 from wattproof import __version__
 from wattproof.methodology.errors import LedgerUnusable
 from wattproof.server.serving.drain import Drain
 from wattproof.server.serving.exchange import BodyLimits, Exchange
 from wattproof.server.serving.health import Health, Remembered
+from wattproof.server.serving.limits import Limits, Rate
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -256,6 +259,23 @@ async def test_once_the_body_is_complete_nothing_is_hurried() -> None:
     assert sent.answer == []
 
 
+# -- what clients show -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+async def test_a_client_shows_which_limit_refused_its_call(open_house: OpenHouse, era: Any) -> None:
+    run = {"model": "gpt-oss-120b", "messages": [{"role": "user", "content": "hello"}], "max_output_tokens": 50}
+    async with (
+        open_house(Limits(runs=Rate(1, 1))) as opened,
+        Client(streamable_http_client("http://127.0.0.1:8321/mcp", http_client=opened.http), mode=era) as client,
+    ):
+        assert not (await client.call_tool("run_inference", run)).is_error
+        with pytest.raises(MCPError, match="1 runs a minute are allowed") as refused:
+            await client.call_tool("run_inference", run)
+        assert refused.value.error.data == {"limit": "runs", "retry_after_s": 60}
+        assert not (await client.call_tool("run_inference", {**run, "dry_run": True})).is_error
+
+
 # -- metrics -----------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +313,18 @@ async def test_calls_runs_tries_and_figures_are_counted_with_bounded_labels(open
     assert 'method="wattproof/param@' in energy
     assert float(energy.rpartition(" ")[2]) > 0
     assert not any("no_such" in line or "no-such" in line for line in lines)
+
+
+async def test_the_grid_reading_that_a_run_used_tells_how_old_the_source_is(
+    open_house: OpenHouse, live_grid: Any, at_fake: Installation
+) -> None:
+    run = {"model": "gpt-oss-120b", "messages": [{"role": "user", "content": "hello"}], "max_output_tokens": 50}
+    async with open_house() as opened:
+        await opened.call("run_inference", run)
+        text = (await opened.http.get("/metrics")).text
+    (line,) = [line for line in text.splitlines() if line.startswith("wattproof_grid_reading_timestamp_seconds{")]
+    assert 'source="' in line
+    assert 0 <= at_fake.now_s - float(line.rpartition(" ")[2]) < 7200
 
 
 async def test_a_failing_provider_is_counted_by_its_reason(open_house: OpenHouse, fake_provider: Any) -> None:

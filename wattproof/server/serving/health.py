@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -103,8 +104,7 @@ def _writable(deps: Deps) -> None:
     """Raises OSError where the ledger could be read but not added to."""
     if not os.access(deps.home, os.W_OK):
         raise OSError(f"{deps.home} cannot be written")
-    disk = os.statvfs(deps.home)
-    if disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES:
+    if disk_usage(deps.home).free < _LEAST_FREE_BYTES:
         raise OSError(f"{deps.home} has less than {_LEAST_FREE_BYTES >> 20} MiB left")
 
 

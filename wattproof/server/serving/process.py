@@ -45,7 +45,7 @@ class ServingProcess(uvicorn.Server):
                 ws="none",
                 lifespan="on",
                 log_config=None,
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
