@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -122,6 +123,8 @@ def test_a_receipts_operands_give_the_same_integers_again(
     assert method.compute(read_back, boundary) == method.footprint(request, boundary)
     assert outputs(method.compute(read_back, boundary)) == outputs(method.footprint(request, boundary))
     assert method.energy_wh(request, boundary) == method.footprint(request, boundary).energy_wh
+    shorter = replace(request, usage=replace(request.usage, output_tokens=output_tokens // 2))
+    assert method.energy_wh(request, boundary, output_tokens=output_tokens // 2) == method.energy_wh(shorter, boundary)
 
 
 @methods

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from wattproof.methodology.quantity import Usage
 from wattproof.tools.figures import rounded, significant
 
 if TYPE_CHECKING:
-    from wattproof.methodology.methods import Activity
     from wattproof.methodology.models import Model
+    from wattproof.methodology.quantity import Quantity
     from wattproof.resources.footprints import Estimate
 
 __all__ = ["Lever", "find_levers"]
@@ -42,21 +41,20 @@ def find_levers(estimate: Estimate) -> tuple[Lever, ...]:
     if base is None or base.median == 0:
         return ()
     levers: list[Lever] = []
-    activity = estimate.activity
+    activity, method, boundary = estimate.activity, estimate.method, estimate.footprint.boundary
     smaller = _smaller_sibling(activity.model)
     if smaller is not None:
-        levers += _lever(estimate, base.median, {"model": smaller.id}, replace(activity, model=smaller))
+        changed = method.energy_wh(replace(activity, model=smaller), boundary)
+        levers += _lever(base.median, changed, {"model": smaller.id})
     usage = activity.usage
     half = max(usage.output_tokens // 2, usage.reasoning_tokens)
     if half < usage.output_tokens:
-        shorter = Usage(usage.input_tokens, half, usage.cached_input_tokens, usage.reasoning_tokens)
-        halved = replace(activity, usage=shorter)
-        levers += _lever(estimate, base.median, {"output_tokens": half}, halved)
+        changed = method.energy_wh(activity, boundary, output_tokens=half)
+        levers += _lever(base.median, changed, {"output_tokens": half})
     return tuple(levers)
 
 
-def _lever(estimate: Estimate, base_wh: float, change: dict[str, str | int], activity: Activity) -> list[Lever]:
-    changed = estimate.method.energy_wh(activity, estimate.footprint.boundary)
+def _lever(base_wh: float, changed: Quantity | None, change: dict[str, str | int]) -> list[Lever]:
     if changed is None or changed.median >= base_wh:
         return []
     return [Lever(set=change, energy_ratio=rounded(changed.median / base_wh))]

@@ -112,16 +112,22 @@ class Method:
         varying = {operand.name: operand.number for operand in self.variables(activity)}
         return _prepared(self, self.constants(activity), boundary)(varying)
 
-    def energy_wh(self, activity: Activity, boundary: Boundary = "comprehensive") -> Quantity | None:
+    def energy_wh(self, activity: Activity, boundary: Boundary = "comprehensive", **other: float) -> Quantity | None:
         """The energy of `footprint` [Wh at the wall], worked out without the rest where the method knows how.
+
+        `other` are values of variables instead of those of the activity, e.g. `output_tokens`; a method without such a
+        variable does not depend on it.
 
         Raises as `operands` does.
         """
-        if self.prepare_energy is None:
-            return self.footprint(activity, boundary).energy_wh
         self._require_covered(activity.workload)
         varying = {operand.name: operand.number for operand in self.variables(activity)}
-        return _prepared_energy(self.prepare_energy, self.constants(activity), boundary)(varying)
+        for name in varying.keys() & other.keys():
+            varying[name] = other[name]
+        constants = self.constants(activity)
+        if self.prepare_energy is None:
+            return _prepared(self, constants, boundary)(varying).energy_wh
+        return _prepared_energy(self.prepare_energy, constants, boundary)(varying)
 
     def compute(self, numbers: Mapping[str, float], boundary: Boundary = "comprehensive") -> Footprint:
         """The footprint of one request from the numbers of its operands. Pure.
