@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,28 @@ def check_image(folder: Path) -> None:
     assert list((target / "lib").rglob("wattproof/server/__pycache__/cli.*.pyc")), "the bytecode is not there"
     path = f"{target / 'bin'}{os.pathsep}{os.environ['PATH']}"
     check(["/bin/sh", str(target / "entrypoint.sh")], folder, PATH=path, SECRETS_FOLDER=str(folder / "no-secrets"))
+    check_compose(target, folder, path)
+
+
+def check_compose(target: Path, folder: Path, path: str) -> None:
+    """The command of compose.yaml with its secrets, but with the ledger in a file; then what the health check says."""
+    shutil.copy(ROOT / "packaging" / "compose" / "make-secrets.sh", folder)
+    run(["sh", str(folder / "make-secrets.sh")], folder)
+    words = re.findall(r"command: \[(.*)\]", (ROOT / "packaging/compose/compose.yaml").read_text("utf-8"))[0]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    command = ["/bin/sh", str(target / "entrypoint.sh"), *words.replace('"', "").split(", "), "--port", port]
+    variables = {"PATH": path, "SECRETS_FOLDER": str(folder / "secrets"), "WATTPROOF_HOME": str(folder / "data")}
+    with subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        try:
+            first = server.stderr.readline()
+            assert first.startswith("wattproof: MCP over streamable HTTP at "), first
+            run([sys.executable, str(target / "healthcheck.py"), str(server.pid)], folder)
+        finally:
+            server.terminate()
+            server.stderr.read()
+    assert server.returncode == 0, server.returncode
 
 
 def run(command: list[str], folder: Path, stdin: str = "", **variables: str) -> str:

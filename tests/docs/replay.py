@@ -27,6 +27,7 @@ PAGES = (
 )
 _FENCE = re.compile(r"^```([\w-]*)(?: ([^\n`]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PORT = "8321"
+_DRAWN = re.compile(r"\b(r_|rs_|t_)[a-z2-7]{26}\b")
 _END = "--- end of step"
 
 
@@ -85,7 +86,9 @@ def replayed(page: Path, folder: Path) -> dict[str, str]:
             script.append(f"mv {source} {block.word}")
     port = _free_port()
     script.append("kill $(jobs -p) 2>/dev/null; wait")
-    printed = _bash("\n".join(script).replace(_PORT, port) + "\n", folder).replace(port, _PORT)
+    printed = _bash("\n".join(script).replace(_PORT, port) + "\n", folder)
+    # What differs from run to run: a page that is written anew must not hold it.
+    printed = _DRAWN.sub(r"\1…", printed.replace(str(folder), "…").replace(port, _PORT))
     outputs = iter(re.findall(rf"(.*?)\n{_END} (\d+)\n", printed, re.DOTALL))
     result: dict[str, str] = {}
     for block in consoles:

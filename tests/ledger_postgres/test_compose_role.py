@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import psycopg.conninfo
 import pytest
+
+from wattproof.resources.ledger.postgres.opening import SCHEMA, prepare
 
 SCRIPT = Path(__file__).parents[2] / "packaging" / "compose" / "role.sh"
 
@@ -40,12 +43,21 @@ def test_the_role_of_the_compose_file_owns_its_database_and_is_no_superuser(supe
             role = connection.execute(
                 "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = 'wattproof'"
             ).fetchone()
-            owner = connection.execute(
-                "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'wattproof'"
-            ).fetchone()
+            forced = forced_for_the_role(superuser)
         finally:
             connection.execute("DROP DATABASE IF EXISTS wattproof")
             connection.execute("DROP ROLE IF EXISTS wattproof")
 
     assert role == (False, False, False, False)
-    assert owner == ("wattproof",)
+    assert forced == [(True, True)]
+
+
+def forced_for_the_role(superuser: str) -> list[tuple[Any, ...]]:
+    """Whether rows are kept apart in the tables that the role makes for itself, and from the role too."""
+    place = psycopg.conninfo.make_conninfo(superuser, user="wattproof", dbname="wattproof", password="unused")
+    prepare(place, SCHEMA, now="2026-11-22T06:00:00Z", simulation=False)
+    with psycopg.connect(place) as connection:
+        return connection.execute(
+            "SELECT DISTINCT relrowsecurity, relforcerowsecurity FROM pg_class"
+            " WHERE relnamespace = 'wattproof'::regnamespace AND relname IN ('entries', 'attempts')"
+        ).fetchall()
