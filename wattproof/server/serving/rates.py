@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import tempfile
 from collections.abc import Callable, Generator
@@ -41,7 +42,7 @@ class RateTable:
         self._buckets = buckets
         self._memory = mmap.mmap(-1, buckets * _WAYS * _SLOT.size)
         # A lock of the system: a process that is killed while it holds it gives it back.
-        self._lock_file = tempfile.TemporaryFile()  # noqa: SIM115  (held as long as the table)
+        self._lock_file = _nameless_file()
         # Nobody can choose names that fall into one bucket.
         self._secret = token_bytes(16)
 
@@ -64,9 +65,9 @@ class RateTable:
         return 0.0
 
     def close(self) -> None:
-        """Give the memory back. Closing twice is harmless."""
+        """Give the memory back."""
         self._memory.close()
-        self._lock_file.close()
+        os.close(self._lock_file)
 
     def _slot(self, caller: str, now: float) -> tuple[int, int, float]:
         """Offset of the caller's slot, its key, and when its bucket is full again.
@@ -95,3 +96,11 @@ class RateTable:
             yield
         finally:
             fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+
+
+def _nameless_file() -> int:
+    """A file to lock, which is gone with the last process that has it; in memory where that can be had."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("wattproof-rates")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
