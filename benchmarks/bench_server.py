@@ -5,7 +5,9 @@
 call      `estimate_request`, one call in flight, by the SDK's client, which validates each result; over stdio and over
           HTTP (loopback, no token)
 prebuilt  the same with a tool written as the SDK means it, `-> Annotated[CallToolResult, Model]`, that returns the
-          finished result: same parameters, same published schema, same bytes; served by the SDK's own transports
+          finished result: same parameters, same published schema, same bytes; over stdio by the SDK's own transport,
+          over HTTP behind the same limits, guard and log (bench_http.py says what those take)
+bare      the same over HTTP by the SDK alone, without anything that guards it
 own       our code for one call, without protocol, from arguments to finished result (least of all batches)
 
 The two servers of a comparison take turns, call by call, so that noise hits both; figures are medians. Exit status 1
@@ -24,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -36,6 +38,7 @@ from mcp.types import CallToolResult
 from pydantic import create_model
 
 from wattproof import __version__
+from wattproof.server import app, listen
 from wattproof.server.mcp_tools import sdk_tool
 from wattproof.server.open import open_deps
 from wattproof.server.settings import load_settings
@@ -75,7 +78,9 @@ INITIALIZE = {
 
 
 def serve_prebuilt() -> None:
-    """A server whose one tool returns the result in the file that argv names; with a port in argv, over HTTP."""
+    """A server whose one tool returns the result in the file that argv names: over stdio, over HTTP if a port follows,
+    and behind our own guard and limits if `guarded` follows that.
+    """
     kept = json.loads(Path(sys.argv[2]).read_bytes())["result"]
     result = CallToolResult.model_validate(kept)
     # A brief answer holds a part of the fields; a tool that the SDK is to check says which.
@@ -104,7 +109,16 @@ def serve_prebuilt() -> None:
     tool.fn_metadata.output_schema = ours.output_schema
     tool.parameters = ours.parameters
     server = MCPServer("wattproof", version=__version__, tools=[tool], log_level="WARNING")
-    if len(sys.argv) > 3:
+    if sys.argv[4:] == ["guarded"]:
+        served: Any = server
+
+        def build_server(*_given: Any, **_named: Any) -> Any:
+            return served
+
+        app.build_server = build_server
+        settings = load_settings(os.environ)
+        listen.serve_http(settings, "127.0.0.1", int(sys.argv[3]), authenticated=False, say=lambda _words: None)
+    elif len(sys.argv) > 3:
         server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[3]), stateless_http=True)
     else:
         server.run("stdio")
@@ -116,15 +130,18 @@ def environment(home: str) -> dict[str, str]:
     return {**kept, **ours, "PYTHONPATH": str(ROOT)}
 
 
+class Unasked(SimpleNamespace):
+    """A call of nobody in particular: whatever is asked about the client is unknown."""
+
+    def __getattr__(self, _name: str) -> None:
+        return None
+
+
 async def own_us(home: str, rounds: int) -> tuple[float, CallToolResult]:
     """Our code for one call, in microseconds, and what it returns."""
     tool = sdk_tool(TOOLS[0])
     async with open_deps(load_settings(environment(home))) as deps:
-        context: Any = SimpleNamespace(
-            request_context=SimpleNamespace(lifespan_context=deps, request=None),
-            report_progress=None,
-            protocol_version="2025-11-25",
-        )
+        context: Any = Unasked(request_context=SimpleNamespace(lifespan_context=deps, request=None))
         result = await tool.fn(dict(ARGUMENTS), context)
         batches: list[float] = []
         for _ in range(rounds * 10):
@@ -144,19 +161,20 @@ async def call_us(client: Client) -> float:
     return taken * 1e6
 
 
-async def in_turns(clients: list[Client], rounds: int) -> tuple[list[float], list[float]]:
-    """Microseconds of each call of two servers."""
-    measured: tuple[list[float], list[float]] = ([], [])
+async def in_turns(clients: list[Client], rounds: int) -> list[list[float]]:
+    """Microseconds of each call of each server."""
     answers = [await client.call_tool("estimate_request", ARGUMENTS) for client in clients]
     contents = [json.dumps(answer.structured_content) for answer in answers]
-    assert len(contents[0]) == len(contents[1]), "the two tools must return as many bytes"
+    assert len({len(content) for content in contents}) == 1, "the tools must return as many bytes"
+    measured: list[list[float]] = [[] for _ in clients]
     for turn in range(rounds * CALLS_PER_ROUND):
-        for which in (0, 1) if turn % 2 else (1, 0):
+        for step in range(len(clients)):
+            which = (turn + step) % len(clients)
             measured[which].append(await call_us(clients[which]))
     return measured
 
 
-async def stdio_calls(home: str, kept: Path, rounds: int) -> tuple[list[float], list[float]]:
+async def stdio_calls(home: str, kept: Path, rounds: int) -> list[list[float]]:
     env = environment(home)
     ours = StdioServerParameters(command=sys.executable, args=["-m", "wattproof"], env=env)
     prebuilt = StdioServerParameters(command=sys.executable, args=[__file__, "--prebuilt", str(kept)], env=env)
@@ -165,11 +183,17 @@ async def stdio_calls(home: str, kept: Path, rounds: int) -> tuple[list[float], 
         return await in_turns(clients, rounds)
 
 
-async def http_calls(home: str, kept: Path, rounds: int) -> tuple[list[float], list[float]]:
-    ports = free_port(), free_port()
-    ours = ["-m", "wattproof", "serve", "--http", "--no-auth", "--port", str(ports[0])]
-    prebuilt = [__file__, "--prebuilt", str(kept), str(ports[1])]
-    with listening(ours, ports[0], home), listening(prebuilt, ports[1], home):
+async def http_calls(home: str, kept: Path, rounds: int) -> list[list[float]]:
+    prebuilt = [__file__, "--prebuilt", str(kept)]
+    ports = [free_port() for _ in range(3)]
+    commands = (
+        ["-m", "wattproof", "serve", "--http", "--no-auth", "--port", str(ports[0])],
+        [*prebuilt, str(ports[1]), "guarded"],
+        [*prebuilt, str(ports[2])],
+    )
+    with ExitStack() as servers:
+        for command, port in zip(commands, ports, strict=True):
+            servers.enter_context(listening(command, port, home))
         async with AsyncExitStack() as stack:
             urls = [f"http://127.0.0.1:{port}/mcp" for port in ports]
             clients = [await stack.enter_async_context(Client(url)) for url in urls]
@@ -210,14 +234,17 @@ def measure(rounds: int) -> dict[str, float]:
         own, result = asyncio.run(own_us(home, rounds))
         kept = Path(home) / "prebuilt.json"
         kept.write_text(json.dumps({"result": result.model_dump(mode="json", by_alias=True)}))
-        medians = {"own_us": own}
-        for name, calls in (("stdio", stdio_calls), ("http", http_calls)):
-            call, prebuilt = asyncio.run(calls(home, kept, rounds))
-            medians[f"{name}_call_us"] = statistics.median(call)
-            medians[f"{name}_prebuilt_us"] = statistics.median(prebuilt)
-    return medians | {
-        f"{name}_call/prebuilt": medians[f"{name}_call_us"] / medians[f"{name}_prebuilt_us"]
-        for name in ("stdio", "http")
+        stdio = [statistics.median(taken) for taken in asyncio.run(stdio_calls(home, kept, rounds))]
+        http = [statistics.median(taken) for taken in asyncio.run(http_calls(home, kept, rounds))]
+    return {
+        "own_us": own,
+        "stdio_call_us": stdio[0],
+        "stdio_prebuilt_us": stdio[1],
+        "http_call_us": http[0],
+        "http_prebuilt_us": http[1],
+        "http_bare_us": http[2],
+        "stdio_call/prebuilt": stdio[0] / stdio[1],
+        "http_call/prebuilt": http[0] / http[1],
     }
 
 
