@@ -135,6 +135,22 @@ async def unknown_receipt(agent: Agent) -> Answer:
     return {"refused": seen.is_error, "says_what_works": seen.says("run_inference")}
 
 
+@policy("reviewer-draw-a-sample")
+async def draw_a_sample(agent: Agent) -> Answer:
+    october = {"since": "2026-10-01", "until": "2026-11-01", "size": 3}
+    seen = await agent.call("export_evidence", **october)
+    seed = seen.word("seed", r"seed (\w+)")
+    again = await agent.call("export_evidence", **october, seed=seed)
+    ids, same = (re.findall(r"\br_[a-z2-7]{26}\b", each.shown) for each in (seen, again))
+    checked = await agent.call("verify_receipt", receipt=ids[0])
+    return {
+        "drawn": len(dict.fromkeys(ids)),
+        "of": seen.number("population", r"of ([\d,]+) receipts"),
+        "same_again": ids == same,
+        "outcome": checked.word("outcome", r": (failed|established)"),
+    }
+
+
 @policy("reviewer-market-based")
 async def market_based(agent: Agent) -> Answer:
     seen = await agent.call("summarize_ledger", since="2026-10-01", until="2026-11-01")

@@ -38,7 +38,7 @@ UPDATE = os.environ.get("WATTPROOF_UPDATE_CONTRACTS") == "1"
 HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract"
 
 NAMES = ("estimate_request", "run_inference", "track_operation", "summarize_ledger", "verify_receipt", "explain")
-PROFILE_NAMES = {"ops": ("recommend_window",), "audit": ("check_claim", "restate_period")}
+PROFILE_NAMES = {"ops": ("recommend_window",), "audit": ("check_claim", "restate_period", "export_evidence")}
 ALL_NAMES = (*NAMES, *(name for names in PROFILE_NAMES.values() for name in names))
 
 Wire = dict[str, Any]

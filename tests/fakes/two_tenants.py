@@ -172,6 +172,7 @@ async def seen_of_totals(bob: Client, receipts: dict[str, str]) -> None:
         ("summarize_ledger", {**period, "tag": TAG}),
         ("summarize_ledger", {**period, "group_by": "model", "cursor": "1"}),
         ("restate_period", {"method": "wattproof/param", "period": "2026"}),
+        ("export_evidence", {**period, "size": 25, "seed": "s"}),
         *(("ledger_rows", {**period, "rows": rows}) for rows in ("bars", "groups", "entries")),
         ("ledger_rows", {**period, "rows": "entries", "cursor": "3"}),
     ]

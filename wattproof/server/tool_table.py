@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wattproof.tools import check_claim as claim
 from wattproof.tools import estimate_request as estimate
 from wattproof.tools import explain, restate
+from wattproof.tools import export_evidence as evidence
 from wattproof.tools import recommend_window as window
 from wattproof.tools import run_inference as run
 from wattproof.tools import summarize_ledger as summarize
@@ -143,6 +144,10 @@ async def _claim(args: claim.ClaimArgs, deps: Deps, _report: Report) -> claim.Cl
     return await claim.check_claim(args, deps)
 
 
+async def _evidence(args: evidence.EvidenceArgs, deps: Deps, _report: Report) -> evidence.EvidenceResult:
+    return await evidence.export_evidence(args, deps)
+
+
 PROFILE_TOOLS: Mapping[str, tuple[ToolSpec, ...]] = {
     "ops": (
         ToolSpec(
@@ -187,6 +192,22 @@ PROFILE_TOOLS: Mapping[str, tuple[ToolSpec, ...]] = {
             result=restate.RestateResult,
             call=restate.restate,
             brief=restate.brief,
+            read_only=False,
+            idempotent=True,
+            open_world=False,
+        ),
+        ToolSpec(
+            name="export_evidence",
+            title="Draw receipts for a check",
+            description=(
+                "Draw a random sample of receipts for a reviewer, each readable with its proof under the log's signed "
+                "root."
+            ),
+            arguments=evidence.EvidenceArgs,
+            result=evidence.EvidenceResult,
+            call=_evidence,
+            brief=evidence.brief,
+            # It signs the log's present root, and keeps that.
             read_only=False,
             idempotent=True,
             open_world=False,

@@ -25,7 +25,7 @@ _USAGE = {"input_tokens": 3000, "output_tokens": 800}
 _STEP = {"step_id": "s1", "model": "gpt-oss-120b", "zone": "FR", "usage": _USAGE}
 _RECEIPT = "<receipt_id of the operation above>"
 
-_DRAWN = re.compile(r'(\brs?_|"root_hex": ")[a-z0-9]{20,}')
+_DRAWN = re.compile(r'(\brs?_|"root_hex": ")[a-z0-9]{20,}|("checkpoint": ")[^"]+')
 
 _EXAMPLES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("estimate_request", {"model": "gpt-oss-120b", "input_tokens": 1000, "output_tokens": 400, "zone": "FR"}),
@@ -46,6 +46,7 @@ _EXAMPLES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("recommend_window", {"zones": ["FR", "SE"], "duration_minutes": 30, "deadline": "2026-11-05T18:00:00Z"}),
     ("check_claim", {"text": "Our assistant used 0.31 g CO2e a day, 40 % less than the year before."}),
     ("restate_period", {"period": "2026-11", "method": "ecologits/llm"}),
+    ("export_evidence", {"since": "2026-11-01", "size": 1, "seed": "audit-2026"}),
 )
 """Done in this order, in one home: what a later one looks at, an earlier one has made."""
 
@@ -64,6 +65,7 @@ _REFUSED: Mapping[str, Mapping[str, Any]] = {
     "recommend_window": {"zones": ["FRA"], "duration_minutes": 30, "deadline": "6h"},
     "check_claim": {"text": ""},
     "restate_period": {"period": "2026-13", "method": "wattproof/param"},
+    "export_evidence": {"size": 100},
 }
 
 
@@ -121,4 +123,4 @@ async def _called(
 
 def _masked(text: str) -> str:
     """Without what is drawn anew in every home: ids, and the root of a tree that holds them."""
-    return _DRAWN.sub(lambda found: f"{found[1]}…", text)
+    return _DRAWN.sub(lambda found: f"{found[1] or found[2]}…", text)

@@ -17,6 +17,7 @@ TOOL_SCOPES: Mapping[str, Scope] = {
     "run_inference": "infer",
     "track_operation": "infer",
     "ledger_rows": "audit",
+    "export_evidence": "audit",
     "restate_period": "audit",
     "summarize_ledger": "audit",
     # Also for a receipt that is pasted: the answer says whether this ledger holds it.
