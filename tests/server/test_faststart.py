@@ -290,6 +290,21 @@ def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> Non
     assert [name for name in HEAVY if name in loaded] == []
 
 
+def test_with_a_stale_snapshot_the_sdk_answers_everything(tmp_path: Path) -> None:
+    code = (
+        "import sys, wattproof\nwattproof.__version__ = '9.9.9'\n"
+        "from wattproof.__main__ import main\nsys.exit(main([]))\n"
+    )
+    session = [initialize(1), INITIALIZED, request(2, "tools/list"), request(3, "tools/call", ESTIMATE)]
+    with StdioProcess(environment(tmp_path), arguments=["-c", code]) as server:
+        server.send(*session)
+        answers = server.answers([1, 2, 3])
+        status, rest, _ = server.end()
+    assert (status, rest) == (0, b"")
+    assert answers["1"]["result"]["serverInfo"]["version"] == "9.9.9"
+    assert not answers["3"]["result"].get("isError")
+
+
 def test_a_file_of_requests_is_served_to_its_end(tmp_path: Path) -> None:
     lines = [initialize(1), INITIALIZED, request(2, "tools/call", ESTIMATE), request(3, "ping")]
     path = tmp_path / "requests.jsonl"
