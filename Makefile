@@ -15,7 +15,7 @@ help:
 	@echo "make bench      speed ratios, side by side; writes docs/reports/bench.json"
 	@echo "make soak       500 rounds of kill -9; writes docs/reports/soak.json"
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
-	@echo "make fuzz       every HTTP route, called by Schemathesis in an environment of its own"
+	@echo "make fuzz       1,000 examples per tool and era, JSON-RPC, and every HTTP route by Schemathesis"
 	@echo "make clients    a journey through every MCP client, and the suites of others; writes docs/clients.md"
 	@echo "make apps       pictures of the views in a host; writes docs/pictures (asks npm for the host bridge)"
 	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
@@ -51,6 +51,7 @@ docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.generate
 
 fuzz: $(VENV)/.dev
+	@WATTPROOF_FUZZ=1000 $(BIN)/python -m pytest -q -n 2 --timeout 3600 tests/fuzz
 	@$(BIN)/python .ci/rest_fuzz.py
 
 # Each client in an environment of its own, under WATTPROOF_CLIENTS_CACHE or ~/.cache/wattproof-clients (0.7 GB).

@@ -43,7 +43,7 @@ def test_every_refusal_is_short_sentences_that_name_an_argument(spec: Any, argum
         ({"model": 7}, "model is 7; give text or a list."),
         ({"model": "m", "methods": ["a"] * 21}, "give at most 20."),
         ({"model": "m", "known": {"pue": 0.9}}, "known.pue is 0.9; give at least 1."),
-        ({"model": "m", "known": {"wpue": 1}}, "known.wpue is not known there; give any of batch, pue, hardware, "),
+        ({"model": "m", "known": {"wpue": 1}}, "known.wpue is not known there; give any of pue, "),
         ({"model": "m", "known": {"samples": {"gpu_wh": -1}}}, "known.samples.gpu_wh is -1; give at least 0."),
         ({"model": "m", "methods": [7]}, "methods.0 is 7; give text."),
         ({"model": "m", "detail": "long"}, "detail is 'long'; give 'brief', 'full' or 'plot'."),

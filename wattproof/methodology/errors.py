@@ -31,6 +31,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from wattproof.methodology.foreign import as_name
+
 if TYPE_CHECKING:
     from wattproof.methodology.quantity import Usage, UsageSource
 
@@ -62,6 +64,9 @@ __all__ = [
 ]
 
 
+_LONGEST_FIELD = 120
+
+
 class WattproofError(Exception):
     """Base of every error that a user is meant to read; its text says what would work."""
 
@@ -79,7 +84,8 @@ class InvalidInput(WattproofError):
         self.field = field
         self.problem = problem
         self.fix = fix
-        super().__init__(f"{field} {problem}; {fix}.")
+        # A field is whatever a caller, or the receipt of a stranger, calls it.
+        super().__init__(f"{as_name(field, _LONGEST_FIELD)} {problem}; {fix}.")
 
 
 class UnknownName(WattproofError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any, get_args
 
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from pydantic import BaseModel, ValidationError
 
 from wattproof.methodology.errors import UnknownName, WattproofError
+from wattproof.methodology.foreign import as_name, escaped
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["argument_problems", "told_to_reader"]
 
 _SHOWN_PROBLEMS = 5
+_FEW_NAMES = 8
+_LONGEST_NAME = 60
 
 # What would work, by pydantic's type of error; braces take values from the error's context.
 _WANTED = {
@@ -57,9 +61,9 @@ def told_to_reader() -> Generator[None]:
     try:
         yield
     except UnknownName as error:
-        raise ResourceNotFoundError(str(error)) from error
+        raise ResourceNotFoundError(escaped(str(error))) from error
     except WattproofError as error:
-        raise ResourceError(str(error)) from error
+        raise ResourceError(escaped(str(error))) from error
 
 
 def argument_problems(error: ValidationError, arguments: type[BaseModel]) -> str:
@@ -69,9 +73,10 @@ def argument_problems(error: ValidationError, arguments: type[BaseModel]) -> str
     by_field: dict[str, list[ErrorDetails]] = {}
     for detail in details:
         by_field.setdefault(str(detail["loc"][0]) if detail["loc"] else "arguments", []).append(detail)
-    told = [_problem(field, found, arguments) for field, found in by_field.items()]
-    hidden = len(told) - _SHOWN_PROBLEMS
-    return " ".join(told[:_SHOWN_PROBLEMS]) + (f" And {hidden} more." if hidden > 0 else "")
+    shown = list(by_field.items())[:_SHOWN_PROBLEMS]
+    hidden = len(by_field) - len(shown)
+    told = [_problem(field, found, arguments) for field, found in shown]
+    return " ".join(told) + (f" And {hidden} more." if hidden > 0 else "")
 
 
 def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseModel]) -> str:
@@ -80,29 +85,28 @@ def _problem(field: str, details: Sequence[ErrorDetails], arguments: type[BaseMo
     detail = details[0]
     known = sorted(arguments.model_fields)
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        import difflib
-
-        close = difflib.get_close_matches(field, known, n=2)
-        fix = f"did you mean {' or '.join(close)}?" if close else f"the parameters are {', '.join(known)}."
-        return f"{_short(field)} is not a parameter; {fix}"
+        close = _nearest(field, known, count=2, cutoff=0.6)
+        fix = f"did you mean {' or '.join(close)}?" if close else f"there are {_some_of(field, known)}."
+        return f"{_name(field)} is not a parameter; {fix}"
     if detail["type"] == "missing" and len(detail["loc"]) == 1:
         return f"{field} is missing; {_hint(field, arguments)}."
     where = ".".join([field, *_written(detail)])
     if detail["type"] == "extra_forbidden":
         model = _model_at(arguments, [field, *map(str, detail["loc"][1:-1])])
-        names = f"give any of {', '.join(model.model_fields)}" if model else _hint(field, arguments)
+        last = str(detail["loc"][-1])
+        names = f"give any of {_some_of(last, list(model.model_fields))}" if model else _hint(field, arguments)
         return f"{where} is not known there; {names}."
     absent = [str(found["loc"][-1]) for found in details if found["type"] == "missing"]
     if detail["type"] == "missing":
         holder = ".".join([field, *_written(detail)[:-1]])
         return f"{holder} lacks {', '.join(absent)}; {_hint(field, arguments)}."
     wanted = " or ".join(dict.fromkeys(_wanted(found) for found in details))
-    return f"{where} is {_short(repr(detail['input']))}; give {wanted}."
+    return f"{where} is {_value(detail['input'])}; give {wanted}."
 
 
 def _written(detail: ErrorDetails) -> list[str]:
     """The path below the argument, without the branches of unions, which nobody wrote."""
-    return [str(part) for part in detail["loc"][1:] if isinstance(part, int) or _is_name(part)]
+    return [_name(str(part)) for part in detail["loc"][1:] if isinstance(part, int) or _is_name(part)]
 
 
 def _is_name(part: str) -> bool:
@@ -145,5 +149,36 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((held for part in get_args(annotation) if (held := _model_in(part)) is not None), None)
 
 
-def _short(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def _some_of(name: str, names: Sequence[str]) -> str:
+    """All of a few names; of many, those that look most like `name`, and how many there are."""
+    if len(names) <= _FEW_NAMES:
+        return ", ".join(names)
+    near = _nearest(name, names, count=_FEW_NAMES, cutoff=0.0)
+    return f"{', '.join(near)} and {len(names) - len(near)} more"
+
+
+def _nearest(name: str, names: Sequence[str], *, count: int, cutoff: float) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name[:_LONGEST_NAME], names, n=count, cutoff=cutoff)
+
+
+def _name(text: str) -> str:
+    """A name that a caller wrote: quoted, escaped and cut where it is none."""
+    return as_name(text, _LONGEST_NAME)
+
+
+def _value(value: object) -> str:
+    """A value that a caller wrote, cut and escaped, however large and deep it is."""
+    shown = _REPR.repr(value)
+    return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 3] + "..."
+
+
+def _short_repr() -> Repr:
+    short = Repr()
+    short.maxlevel, short.maxdict, short.maxlist, short.maxtuple = 3, 3, 4, 4
+    short.maxstring = short.maxother = short.maxlong = _LONGEST_NAME
+    return short
+
+
+_REPR = _short_repr()

@@ -9,10 +9,18 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, ClientCapabilities, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
+from mcp.types import (
+    CallToolResult,
+    ClientCapabilities,
+    ImageContent,
+    InputRequiredResult,
+    TextContent,
+    ToolAnnotations,
+)
 from pydantic import ValidationError
 
 from wattproof.methodology.errors import Unavailable, WattproofError
+from wattproof.methodology.foreign import escaped
 from wattproof.server.mcp_deps import deps_of
 from wattproof.server.mcp_elicit import within_budgets
 from wattproof.server.mcp_errors import argument_problems
@@ -57,7 +65,7 @@ def sdk_tool(spec: ToolSpec) -> Tool:
         try:
             result = await within_budgets(run, ctx)
         except WattproofError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(escaped(str(error))) from error
         if isinstance(result, InputRequiredResult):
             return result
         return _called(spec, result, args, ctx.client_capabilities)

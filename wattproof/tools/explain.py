@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, SerializeAsAny, ValidationError
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.methodology.foreign import as_name, escaped
 from wattproof.methodology.quantity import Quantity
 from wattproof.tools.estimate_arguments import EstimateArgs
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, significant
@@ -28,6 +29,7 @@ __all__ = ["ExplainArgs", "ExplainResult", "brief", "explain", "names_a_receipt"
 _FORMULA_IN_TEXT = 120
 _LISTED_IN_TEXT = 4
 _LISTED_IN_BRIEF = 10
+_LONGEST_STATED = 160
 _TELLING = (
     "active_params_b",
     "batch",
@@ -225,6 +227,8 @@ def _of_estimate(found: Estimate, reasons: dict[str, str]) -> ExplainResult:
 async def _of_receipt(receipt: str | dict[str, Any], deps: Deps) -> ExplainResult:
     """Its own operands; what widens it is worked out from them. Whether it is signed is for `verify_receipt`."""
     from wattproof.methodology.quantity import Operand
+    from wattproof.resources.receipts import validate_payload
+    from wattproof.resources.receipts.schema import SCHEMA
     from wattproof.resources.receipts.verify import verify_receipt
     from wattproof.tools.receipt_subject import local_keys, read_subject
 
@@ -234,35 +238,56 @@ async def _of_receipt(receipt: str | dict[str, Any], deps: Deps) -> ExplainResul
     if payload is None:
         verdict = report.verdicts["signature"]
         raise VerificationFailed("format", verdict.reason or "unreadable", f"It cannot be read: {verdict.message}")
+    if payload.get("schema") != SCHEMA:
+        raise InvalidInput("subject", "is a receipt of another schema", f"give one of {SCHEMA}")
+    validate_payload(payload)
     method = _method_of(payload)
     operands = tuple(Operand(**operand) for operand in payload["operands"])
     drivers, reasons = _receipt_drivers(method, operands, payload)
     signature, arithmetic = report.verdicts["signature"], report.verdicts["arithmetic"]
-    reasons |= dict(payload["reasons"])
+    is_own = signature.verdict == "pass" and report.key_trust == "local"
+    reasons |= {
+        as_name(name): why if is_own else as_name(why, _LONGEST_STATED) for name, why in payload["reasons"].items()
+    }
     reasons["signature"] = f"{signature.verdict}: {signature.message}"
     reasons["arithmetic"] = f"{arithmetic.verdict}: {arithmetic.message}"
+    described: dict[str, Any] = _method_fields(method)
+    described["methodology_sha256"] = as_name(payload["method_sha256"])
     return ExplainResult(
         subject="receipt",
         receipt_id=report.receipt_id,
         energy_wh=_stated_figure(payload, "energy_nwh"),
         carbon_gco2e=_stated_figure(payload, "carbon_location_ng"),
-        edition=payload["edition"],
-        **(_method_fields(method) | {"methodology_sha256": payload["method_sha256"]}),
-        boundary=payload["boundary"],
-        tier=payload["tier"],
-        operands=_operand_fields(operands),
-        assumed=tuple(o.name for o in operands if "factors" in o.source_id and not o.name.startswith("sigma_ln")),
+        edition=as_name(payload["edition"]),
+        **described,
+        boundary=as_name(payload["boundary"]),
+        tier=as_name(payload["tier"]),
+        operands=tuple(_stated_operand(operand, method) for operand in operands),
+        assumed=tuple(
+            as_name(o.name) for o in operands if "factors" in o.source_id and not o.name.startswith("sigma_ln")
+        ),
         drivers=drivers,
         would_tighten=None,
         reasons=reasons,
         synthetic=signature.reason == "simulation",
         provenance=StatedProvenance(
-            region_scope=payload["region_scope"],
-            energy_source=payload["energy_source"],
-            methodology=payload["method_id"],
+            region_scope=as_name(payload["region_scope"]),
+            energy_source=as_name(payload["energy_source"]),
+            methodology=method.id,
             renewable_ratio_bps=payload["renewable_ratio_bps"],
         ),
     )
+
+
+def _stated_operand(operand: Operand, method: Method) -> dict[str, Any]:
+    """An operand of a receipt that may be anyone's: our own unit by our own name, anything else as a stranger's."""
+    known = method.operand_units.get(operand.name) == operand.unit
+    return {
+        "name": as_name(operand.name),
+        "value": operand.number,
+        "unit": operand.unit if known else as_name(operand.unit),
+        "source_id": as_name(operand.source_id),
+    }
 
 
 def _method_of(payload: Mapping[str, Any]) -> Method:
@@ -292,7 +317,7 @@ def _receipt_drivers(
     try:
         footprint = method.compute({operand.name: operand.number for operand in operands}, payload["boundary"])
     except InvalidInput as error:
-        return None, reasons | {"drivers": str(error)}
+        return None, reasons | {"drivers": escaped(str(error))}
     return {
         "energy_wh": driver_shares(footprint.energy_terms),
         "carbon_gco2e": driver_shares(footprint.carbon_terms),

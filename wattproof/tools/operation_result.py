@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wattproof.methodology.foreign import as_name
 from wattproof.tools.budget_left import brief_budget, budget_fields, budget_words, tightest_fields
 from wattproof.tools.figures import Figure, energy_text, mass_text, rounded, significant
 from wattproof.tools.provenance import Provenance, sentence
@@ -115,7 +116,7 @@ def result_of(
 def brief(result: OperationResult) -> str:
     """The operation in a few sentences, the four named fields last."""
     plural = "" if result.step_count == 1 else "s"
-    words = [f"{result.operation_id}, {result.status}, {result.step_count:,} step{plural}"]
+    words = [f"{as_name(result.operation_id, 200)}, {result.status}, {result.step_count:,} step{plural}"]
     if result.step_count:
         words[0] += f": {_amount_words(result)}"
         words.append(f"{result.zone_known_count:,} of {result.step_count:,} zones known.")
@@ -201,7 +202,7 @@ def _amount_words(result: OperationResult) -> str:
     told = ["energy unknown" if energy is None else energy_text(energy)]
     first = result.steps[0] if result.steps else None
     if first is not None and first["share"] is not None and result.step_count > 1:
-        told[0] += f"; {first['step_id'][:40]} is {100 * first['share']:.0f} %"
+        told[0] += f"; {as_name(first['step_id'], 40)} is {100 * first['share']:.0f} %"
     told.append("CO2e unknown" if carbon is None else mass_text(carbon))
     return ". ".join(told)
 

@@ -37,7 +37,7 @@ def period_of(since: str | None, until: str | None, tz: str | None) -> Period:
     zone = _zone(name)
     first, end = _instant("since", since, zone), _instant("until", until, zone)
     if first is not None and end is not None and end < first:
-        raise InvalidInput("until", f"is {until}, before since ({since})", "give a later date")
+        raise InvalidInput("until", f"is {until!r}, before since ({since!r})", "give a later date")
     return Period(first, end, name)
 
 

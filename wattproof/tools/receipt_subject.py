@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.methodology.foreign import as_name
 from wattproof.resources.receipts.batch import RECORD_SCHEMA, RecordProof, is_record
 from wattproof.resources.receipts.log_evidence import LogGiven
 
@@ -88,7 +89,7 @@ async def read_subject(receipt: str | dict[str, Any], deps: Deps) -> Subject:
             return Subject(text, record=await _local_record(text, deps))
     unknown = sorted(receipt.keys() - _MEMBERS - _RECORD_MEMBERS)
     if unknown or not receipt.keys() & {"jws", "receipt_id", "record"}:
-        problem = f"holds {', '.join(unknown)[:80]}" if unknown else "has no jws"
+        problem = f"holds {', '.join(as_name(name, 30) for name in unknown[:3])}" if unknown else "has no jws"
         raise InvalidInput("receipt", problem, _FORMS)
     record = RecordProof.from_dict(receipt) if "record" in receipt else None
     jws = await _text_of(receipt, record, deps)

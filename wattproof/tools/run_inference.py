@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wattproof.methodology.errors import BudgetExceeded
+from wattproof.methodology.foreign import as_name
 from wattproof.tools.budget_left import brief_budget, budget_words, tightest_fields
 from wattproof.tools.choices import Choice, choice_of, choose, ranked_fields
 from wattproof.tools.figures import Figure, energy_text, figure, mass_text, significant
@@ -252,10 +253,10 @@ def _settled(run: RunSettled, args: RunArgs, left: Sequence[Headroom]) -> RunRes
         receipt_id=run.settled.receipt_id,
         replayed=run.replayed,
         answer=run.answer,
-        finish_reason=entry.finish_reason,
+        finish_reason=None if entry.finish_reason is None else as_name(entry.finish_reason),
         tool_calls=tuple(dict(call) for call in run.end.tool_calls) if run.end and run.end.tool_calls else None,
         provider_id=entry.provider,
-        resolved_model=entry.resolved_model,
+        resolved_model=None if entry.resolved_model is None else as_name(entry.resolved_model),
         usage=_usage(estimate, entry.usage_source),
         cost=_cost(entry.cost_micros, entry.currency),
         latency_ms=entry.latency_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from wattproof.methodology.foreign import as_name
 from wattproof.tools.figures import Figure, rounded
 from wattproof.tools.provenance import Provenance
 from wattproof.tools.result import Result
@@ -175,7 +176,8 @@ def _dumped(figure: Figure | None) -> dict[str, float | None] | None:
 def _group(row: SummaryRow, group_by: str, *, full: bool) -> dict[str, Any]:
     digits = None if full else 3
     return {
-        {"provider": "provider_id"}.get(group_by, group_by): row.key,
+        # Models of imported records are named by whoever wrote those.
+        {"provider": "provider_id"}.get(group_by, group_by): None if row.key is None else as_name(row.key, 200),
         "request_count": row.request_count,
         **({"token_count": row.input_tokens + row.output_tokens} if full else {}),
         "estimated_energy_kwh": _dumped(thousandth(row.energy_wh, digits)),

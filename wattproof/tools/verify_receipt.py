@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
+from wattproof.methodology.foreign import as_name
 from wattproof.tools.own_evidence import keys_for, local_log, local_proof, local_steps
 from wattproof.tools.provenance import StatedProvenance, sentence
 from wattproof.tools.receipt_subject import read_subject
@@ -229,9 +230,9 @@ def _stated_provenance(payload: Mapping[str, Any]) -> StatedProvenance:
 
 
 def _text(payload: Mapping[str, Any], name: str) -> str | None:
-    """A text of a receipt that may be anyone's: cut, so that it cannot flood a model."""
+    """A text of a receipt that may be anyone's: cut, and quoted where it is no name."""
     value = payload.get(name)
-    return value[:200] if isinstance(value, str) else None
+    return as_name(value, 200) if isinstance(value, str) else None
 
 
 def _stated_grid(payload: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wattproof.methodology.foreign import as_name
 from wattproof.tools.provenance import StatedProvenance, sentence
 from wattproof.tools.receipt_subject import parsed
 from wattproof.tools.verify_receipt import VerifyResult, shown_checks, shown_verdicts
@@ -96,8 +97,8 @@ def _provenance(block: VendorBlock) -> StatedProvenance:
     source: object = block.raw.get("headers", {}).get("x-green-energy-source")
     method = f"{reported.vendor}/{reported.methodology}" if reported.methodology else reported.vendor
     return StatedProvenance(
-        region_scope=reported.zone or _UNSTATED,
-        energy_source=source[:100] if isinstance(source, str) and source.isprintable() else _UNSTATED,
-        methodology=method,
+        region_scope=as_name(reported.zone or _UNSTATED),
+        energy_source=as_name(source) if isinstance(source, str) and source else _UNSTATED,
+        methodology=as_name(method),
         renewable_ratio_bps=reported.renewable_ratio_bps,
     )

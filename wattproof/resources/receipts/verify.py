@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
+from wattproof.methodology.foreign import escaped
 from wattproof.resources.receipts import jws as jws_format
 from wattproof.resources.receipts.arithmetic import judge_arithmetic
 from wattproof.resources.receipts.batch import batch_of
@@ -165,7 +166,7 @@ def _judge_payload(payload: Mapping[str, Any]) -> Verdict | None:
     try:
         validate_payload(payload)
     except InvalidInput as error:
-        return failed("bad_payload", f"The payload is not one of {SCHEMA}: {error}")
+        return failed("bad_payload", f"The payload is not one of {SCHEMA}: {escaped(str(error))}")
     return None
 
 
