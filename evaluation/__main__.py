@@ -10,9 +10,10 @@ from pathlib import Path
 import anyio
 
 from evaluation.report import document, rows_of
-from evaluation.run import Outcome, run_task
+from evaluation.run import Outcome, definition_tokens, run_task
 from evaluation.seen import Mode
 from evaluation.tasks import all_tasks
+from wattproof.server.settings import PROFILES
 
 __all__ = ["main"]
 
@@ -44,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     for line in rows_of(outcomes):
         sys.stdout.write(line + "\n")
     if options.write is not None:
-        options.write.write_text(document(outcomes, datetime.now(UTC)), "utf-8")
+        core_tokens, all_tokens = anyio.run(definition_tokens, ()), anyio.run(definition_tokens, PROFILES)
+        options.write.write_text(document(outcomes, core_tokens, all_tokens, datetime.now(UTC)), "utf-8")
     return int(any(not outcome.right for outcome in outcomes))
 
 

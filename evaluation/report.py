@@ -10,12 +10,9 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-import anyio
-
 from evaluation.agent import ENCODING
-from evaluation.run import Outcome, definition_tokens
+from evaluation.run import Outcome
 from evaluation.tasks import all_tasks
-from wattproof.server.settings import PROFILES
 
 __all__ = ["document", "rows_of"]
 
@@ -32,8 +29,8 @@ def rows_of(outcomes: Sequence[Outcome]) -> Iterator[str]:
         )
 
 
-def document(outcomes: Sequence[Outcome], now: datetime) -> str:
-    """The report as JSON, with the commit and the date."""
+def document(outcomes: Sequence[Outcome], core_tokens: int, all_tokens: int, now: datetime) -> str:
+    """The report as JSON, with the commit, the date and what the definitions take in tokens."""
     groups = dict.fromkeys((each.mode, each.transport) for each in outcomes)
     return (
         json.dumps(
@@ -41,10 +38,7 @@ def document(outcomes: Sequence[Outcome], now: datetime) -> str:
                 "commit": _commit(),
                 "date": now.date().isoformat(),
                 "encoding": ENCODING,
-                "definition_tokens": {
-                    "core": anyio.run(definition_tokens, ()),
-                    "all profiles": anyio.run(definition_tokens, PROFILES),
-                },
+                "definition_tokens": {"core": core_tokens, "all profiles": all_tokens},
                 "sums": {
                     f"{mode} {transport}": _sums(
                         [each for each in outcomes if (each.mode, each.transport) == (mode, transport)]

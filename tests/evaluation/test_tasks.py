@@ -17,7 +17,8 @@ from wattproof.server.settings import PROFILES
 from wattproof.server.tool_table import tools_of
 
 MODES: tuple[Mode, ...] = ("text", "structured")
-BY_COMMAND = ("host-half-a-name", "framework-retry-once")
+BY_COMMAND = ("framework-retry-once",)
+"""The rest of those that can run against the command do so in `make evaluate`."""
 
 
 def named(task_id: str) -> Task:
