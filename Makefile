@@ -17,6 +17,8 @@ help:
 	@echo "make mutation   mutation score of the arithmetic; writes docs/reports/mutation.json"
 	@echo "make fuzz       1,000 examples per tool and era, JSON-RPC, and every HTTP route by Schemathesis"
 	@echo "make clients    a journey through every MCP client, and the suites of others; writes docs/clients.md"
+	@echo "make claims     hold our prose against the rules for claims, and every figure in it against a source"
+	@echo "make evaluate   the tasks of agents, in both halves of a result; writes docs/reports/evaluation.json"
 	@echo "make apps       pictures of the views in a host; writes docs/pictures (asks npm for the host bridge)"
 	@echo "make mcpb       pack the bundle for desktop hosts into dist/ (asks npm for its packer)"
 	@echo "make docs       write the computed pages of docs again"
