@@ -59,5 +59,6 @@ def forced_for_the_role(superuser: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(place) as connection:
         return connection.execute(
             "SELECT DISTINCT relrowsecurity, relforcerowsecurity FROM pg_class"
-            " WHERE relnamespace = 'wattproof'::regnamespace AND relkind = 'r' AND relname NOT IN ('installation', 'published_key')"
+            " WHERE relnamespace = 'wattproof'::regnamespace AND relkind = 'r'"
+            " AND relname NOT IN ('installation', 'published_key')"
         ).fetchall()
