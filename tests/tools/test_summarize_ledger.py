@@ -150,3 +150,20 @@ async def test_an_unknown_method_is_refused_before_the_ledger_is_opened(installa
     async with installation.open() as deps:
         with pytest.raises(UnknownMethod):
             await summarize(deps, method="nobody/knows")
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        {"until": "9999-12-31T23:59:59Z"},
+        {"since": "2026-11-01", "until": "9999-12-31T23:59:59Z"},
+        {"since": "9999-12-31T23:00:00Z", "until": "9999-12-31T23:59:59Z"},
+        {"since": "0001-01-01", "until": "9999-12-31"},
+    ],
+)
+async def test_a_period_may_reach_to_the_ends_of_the_calendar(
+    installation: Installation, period: dict[str, str]
+) -> None:
+    async with installation.open() as deps:
+        result = await summarize_ledger(SummaryArgs(**period), deps)  # pyright: ignore[reportArgumentType]
+    assert result.request_count == 0

@@ -55,7 +55,10 @@ def has_hours(start: datetime, end: datetime, first_hour: str) -> bool:
     while day < end:
         if 2 <= day.day <= 27 and bucket("hour", day) < first_hour:
             return False
-        day = day.replace(hour=0) + timedelta(days=1)
+        midnight = day.replace(hour=0)
+        if end - midnight <= timedelta(days=1):
+            return True  # the day after the last of the calendar cannot be counted to
+        day = midnight + timedelta(days=1)
     return True
 
 

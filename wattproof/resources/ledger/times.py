@@ -77,6 +77,9 @@ def _floor(level: Level, instant: datetime) -> datetime:
 
 
 def _next(level: Level, start: datetime) -> datetime:
-    if level == "month":
-        return (start + timedelta(days=32)).replace(day=1)
-    return start + (timedelta(days=1) if level == "day" else timedelta(hours=1))
+    try:
+        if level == "month":
+            return (start + timedelta(days=32)).replace(day=1)
+        return start + (timedelta(days=1) if level == "day" else timedelta(hours=1))
+    except OverflowError:
+        return datetime.max.replace(tzinfo=start.tzinfo)  # after the last of the calendar there is no whole one
