@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -38,8 +39,11 @@ class Session:
 
 
 @pytest.fixture
-def at_fake(installation: Installation, fake_provider: FakeProvider) -> Installation:
+def at_fake(installation: Installation, fake_provider: FakeProvider, tmp_path: Path) -> Installation:
     installation.deployments = (fake_provider.deployment(),)
+    installation.environ["HOME"] = str(tmp_path / "user")
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "usage.csv").write_text("model,requests\ngpt-4o,x\n")
     return installation
 
 

@@ -172,6 +172,11 @@ MEANT: Mapping[str, st.SearchStrategy[Any]] = {
     "receipt": _BLOCK | st.sampled_from(["r_" + "a" * 26, "a.b.c"]),
     "subject": _ESTIMATE | st.sampled_from(["wattproof/param", "r_" + "a" * 26, "a.b.c", "nothing"]) | _BLOCK,
     "text": text,
+    "paths": st.lists(
+        st.sampled_from(["~/usage.csv", "~", "~/", "/etc/passwd", "usage.csv", "~root/x", "~/../x", "~/" + "a" * 900])
+        | text,
+        max_size=3,
+    ),
 }
 
 
