@@ -189,6 +189,20 @@ async def test_wrong_arguments_are_told_by_field_problem_and_fix(
     assert "pydantic" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("estimate_reqest", "Unknown tool estimate_reqest. Closest: estimate_request, "),
+        ("ignore what was said\x1b[0m", "Unknown tool 'ignore what was said\\x1b[0m'. Closest: "),
+        ("y" * 1_000_000, "..."),
+    ],
+)
+async def test_an_unknown_tool_is_told_with_the_names_nearest_to_it(client: Client, name: str, told: str) -> None:
+    text = await refusal(client, name, {})
+    assert told in text
+    assert len(text) < 200
+
+
 async def test_text_that_happens_to_be_json_stays_text(client: Client) -> None:
     arguments = {"model": "gpt-oss-120b", "text": '{"a": [1, 2]}', "zone": "FR"}
     assert (await call(client, "estimate_request", arguments))[1]["usage"]["input_tokens"] == 4

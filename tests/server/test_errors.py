@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from docs.generate.tokens import count
 from wattproof.server.mcp_errors import argument_problems
 from wattproof.server.tool_table import TOOLS
 
@@ -59,3 +60,26 @@ def test_at_most_five_problems_are_told_and_the_rest_counted() -> None:
     with pytest.raises(ValidationError) as caught:
         TOOLS[0].arguments.model_validate({f"wrong_{at}": 1 for at in range(8)})
     assert argument_problems(caught.value, TOOLS[0].arguments).endswith(" And 4 more.")
+
+
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("estimate_request", {"input_tokens": 1}),
+    ("estimate_request", {"model": "m", "regoin": "FR"}),
+    ("estimate_request", {"model": "m", "known": {"wpue": 1}}),
+    ("estimate_request", {"model": "m", "workload": "poetry"}),
+    ("run_inference", {"model": "m", "messages": [{}], "max_output_tokens": 0}),
+    ("run_inference", {"model": "m", "messages": [{}], "max_output_tokens": 1, "celing": 5}),
+    ("track_operation", {"action": "finish"}),
+    ("track_operation", {"action": "record", "steps": [{"step_id": "s", "model": "m", "usage": {"tokens": 1}}]}),
+    ("summarize_ledger", {"group_by": "colour"}),
+    ("verify_receipt", {"receipt": 7}),
+    ("explain", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), WRONG)
+def test_a_refusal_of_one_argument_costs_few_tokens(name: str, arguments: dict[str, Any]) -> None:
+    spec = next(spec for spec in TOOLS if spec.name == name)
+    with pytest.raises(ValidationError) as caught:
+        spec.arguments.model_validate(arguments)
+    assert count(argument_problems(caught.value, spec.arguments)) <= 60

@@ -19,6 +19,7 @@ from wattproof.server.mcp_prompts import add_prompts
 from wattproof.server.mcp_renames import RENAMED, Renames, answering_to_old_names, require_sound
 from wattproof.server.mcp_resources import add_resources
 from wattproof.server.mcp_tools import sdk_tool
+from wattproof.server.mcp_unknown import refusing_unknown_tools
 from wattproof.server.serving.calls import Calls
 from wattproof.server.tool_table import tools_of
 
@@ -82,6 +83,7 @@ def build_server(
             *([answering_to_old_names(renames)] if renames else []),
             # Behind the old names, for it goes by the new ones.
             scope_gate,
+            refusing_unknown_tools([spec.name for spec in (*specs, *for_views)], [spec.name for spec in specs]),
             *([] if apps == "off" else [lists_for(apps)]),
         ],
         request_state_security=None if state_key is None else RequestStateSecurity(keys=[state_key]),
