@@ -533,6 +533,7 @@ def test_oauth_is_configured_by_four_settings(issuer: Issuer, tmp_path: Path) ->
         ({"WATTPROOF_OAUTH_JWKS": "https://me:secret@login.example/"}, "holds a name or a password"),
         ({"WATTPROOF_OAUTH_JWKS": "https://login.example:port/"}, "is no address"),
         ({"WATTPROOF_OAUTH_JWKS": "https://"}, "is no https address"),
+        ({"WATTPROOF_OAUTH_JWKS": "https://login.example/jwks", "WATTPROOF_OFFLINE": "1"}, "is on another machine"),
         ({"WATTPROOF_OAUTH_ISSUER": "http://login.example"}, "is http to another machine"),
         ({"WATTPROOF_OAUTH_ISSUER": 'https://a"b'}, "is no address"),
         ({"WATTPROOF_OAUTH_RESOURCE": "https://watt.example/mcp#x"}, "is no https address"),

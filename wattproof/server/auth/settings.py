@@ -83,7 +83,10 @@ def oauth_settings(settings: Settings) -> OAuthSettings:
     _require_address(_RESOURCE, resource, "the address that clients call, such as https://watt.example.com/mcp")
     if len(audience) > _LONGEST:
         raise InvalidInput(_AUDIENCE, "is too long", f"give at most {_LONGEST} characters")
-    return OAuthSettings(issuer, resource, audience or resource, _jwks(jwks))
+    place = _jwks(jwks)
+    if settings.offline and isinstance(place, str) and not _is_this_machine(urlsplit(place).hostname or ""):
+        raise InvalidInput(_JWKS, "is on another machine, but WATTPROOF_OFFLINE is set", "give the path of a file")
+    return OAuthSettings(issuer, resource, audience or resource, place)
 
 
 def _jwks(text: str) -> str | Path:
