@@ -25,7 +25,7 @@ from wattproof.tools.estimate_arguments import Known
 if TYPE_CHECKING:
     from tests.fuzz.conftest import Session
 
-EXAMPLES = int(os.environ.get("WATTPROOF_FUZZ", "12"))
+EXAMPLES = int(os.environ.get("WATTPROOF_FUZZ", "8"))
 LONGEST_REFUSAL = 1500
 
 SPECS = {spec.name: spec for spec in tools_of(PROFILES)}

@@ -7,6 +7,7 @@ say is data: on one line, in quotes where it is no name, and short.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,9 @@ RUN: dict[str, Any] = {
     "max_output_tokens": 50,
 }
 
+# What is said is the same in both eras; `make fuzz` asks in both all the same.
+ERAS = ["auto", "legacy"] if "WATTPROOF_FUZZ" in os.environ else ["auto"]
+in_eras = pytest.mark.parametrize("era", ERAS, indirect=True)
 hostile = pytest.mark.parametrize("words", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
 
 
@@ -104,6 +108,7 @@ def test_an_error_of_a_provider_is_quoted(words: str) -> None:
     assert len(str(failure)) < 400
 
 
+@in_eras
 @hostile
 def test_a_receipt_of_a_stranger_states_its_fields_as_data(session: Session, words: str, tmp_path: Path) -> None:
     ran = session.call("run_inference", RUN)
@@ -132,6 +137,7 @@ def test_a_receipt_of_a_stranger_states_its_fields_as_data(session: Session, wor
     assert_harmless(session.call("explain", {"subject": named}))
 
 
+@in_eras
 @hostile
 def test_a_block_of_a_vendor_states_its_fields_as_data(session: Session, words: str) -> None:
     melious = {"energy_kwh": 0.00015, "carbon_g_co2": 0.06, "renewable_percent": 85, "pue": 1.18}
@@ -143,6 +149,7 @@ def test_a_block_of_a_vendor_states_its_fields_as_data(session: Session, words: 
     assert_harmless(session.call("verify_receipt", {"receipt": words}))
 
 
+@in_eras
 @hostile
 def test_what_a_caller_names_is_shown_as_a_name(session: Session, words: str) -> None:
     step = {"step_id": words[:200], "model": "gpt-oss-120b", "usage": {"input_tokens": 10**6, "output_tokens": 10**5}}
