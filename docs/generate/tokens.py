@@ -277,7 +277,7 @@ All definitions of the core profile together, as `tools/list` sends them with ou
 sees.
 
 {definitions}
-`recommend_window`, `check_claim`, `restate_period` and `export_evidence` are in profiles that are off by default.
+`recommend_window` and what stands below it are in profiles that are off by default.
 Prompts and resources are not handed to a model before somebody picks them.
 
 ## Brief results

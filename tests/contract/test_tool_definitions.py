@@ -38,7 +38,10 @@ UPDATE = os.environ.get("WATTPROOF_UPDATE_CONTRACTS") == "1"
 HOW_TO_UPDATE = "If this change is meant: WATTPROOF_UPDATE_CONTRACTS=1 python -m pytest tests/contract"
 
 NAMES = ("estimate_request", "run_inference", "track_operation", "summarize_ledger", "verify_receipt", "explain")
-PROFILE_NAMES = {"ops": ("recommend_window",), "audit": ("check_claim", "restate_period", "export_evidence")}
+PROFILE_NAMES = {
+    "ops": ("recommend_window", "import_usage"),
+    "audit": ("check_claim", "restate_period", "export_evidence"),
+}
 ALL_NAMES = (*NAMES, *(name for names in PROFILE_NAMES.values() for name in names))
 
 Wire = dict[str, Any]
@@ -256,6 +259,7 @@ def test_every_optional_argument_takes_an_explicit_null() -> None:
         "text": "t",
         "method": "m",
         "period": "2026",
+        "format": "codex",
     }
     for spec in tools_of(PROFILES):
         least = {name: required[name] for name, field in spec.arguments.model_fields.items() if field.is_required()}

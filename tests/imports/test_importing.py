@@ -271,7 +271,7 @@ async def test_only_the_period_that_was_asked_for_is_imported(write: Write, brin
     folder = write({"logs.jsonl": rows(60)})
     report = await bring_in("litellm", folder, since="2026-11-01T00:10:00Z", until="2026-11-01T00:30:00Z")
     assert report.appended == 20
-    assert report.skipped == {"before --since": 10, "after --until": 30}
+    assert report.skipped == {"before since": 10, "after until": 30}
 
 
 async def test_coverage_compares_with_what_the_provider_states(write: Write, bring_in: Import, tmp_path: Path) -> None:

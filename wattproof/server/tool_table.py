@@ -10,6 +10,7 @@ from wattproof.tools import check_claim as claim
 from wattproof.tools import estimate_request as estimate
 from wattproof.tools import explain, restate
 from wattproof.tools import export_evidence as evidence
+from wattproof.tools import import_usage as usage
 from wattproof.tools import recommend_window as window
 from wattproof.tools import run_inference as run
 from wattproof.tools import summarize_ledger as summarize
@@ -163,6 +164,21 @@ PROFILE_TOOLS: Mapping[str, tuple[ToolSpec, ...]] = {
             read_only=True,
             idempotent=True,
             open_world=True,
+        ),
+        ToolSpec(
+            name="import_usage",
+            title="Import usage",
+            description=(
+                "Totals by model from logs of this user (Claude Code, Codex) or usage exports, each record once. First "
+                "a dry run; with dry_run false they are appended to the ledger."
+            ),
+            arguments=usage.ImportUsageArgs,
+            result=usage.ImportResult,
+            call=usage.import_usage,
+            brief=usage.brief,
+            read_only=False,
+            idempotent=True,
+            open_world=False,
         ),
     ),
     "audit": (

@@ -32,8 +32,8 @@ class Deps:
     `shared_ledger` says that the ledger is a database that others use too, so it is there before the first run.
     `default_zone` is WATTPROOF_ZONE: where this machine is; it places local and embedded deployments only.
     `max_cost_usd` caps one run; a caller can lower it and no argument raises it. `allow_keyed_runs` is
-    false where the server cannot know its caller; then only deployments that need no key may run. `random_bytes` gives
-    nonces and names.
+    false where the server cannot know its caller; then only deployments that need no key may run. `own_files` says that
+    the caller is the user of this machine, for whom its files may be read. `random_bytes` gives nonces and names.
     """
 
     clock: Callable[[], float]
@@ -50,6 +50,7 @@ class Deps:
     max_cost_usd: float | None = 0.10
     offline: bool = False
     allow_keyed_runs: bool = True
+    own_files: bool = True
     random_bytes: Callable[[int], bytes] = urandom
 
     def why_unusable(self, deployment: Deployment) -> str | None:

@@ -1,18 +1,19 @@
-"""Bring usage from elsewhere into the ledger. Only the command line calls this: a path never comes from a model."""
+"""Bring usage from elsewhere into the ledger. Its callers decide which paths may be read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from wattproof.methodology.errors import InvalidInput
+from wattproof.methodology.foreign import as_name
 from wattproof.tools.figures import Figure, energy_text, figure, significant
 from wattproof.tools.periods import period_of
 from wattproof.tools.provenance import Provenance, sentence
-from wattproof.tools.result import Arguments, Result
+from wattproof.tools.result import Arguments, Result, first_of
 
 if TYPE_CHECKING:
     from wattproof.resources.imports import ImportReport, ModelTotals
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["ImportArgs", "ImportResult", "brief", "import_usage"]
 
 _BATCHES_LISTED = 20
-_MODELS_IN_TEXT = 5
+_UNKNOWN_IN_TEXT = 3
+_ROWS_IN_BRIEF = 5
+_LONGEST_NAME = 120
 _SCOPES_NAMED = 10
 _NANO = 1e-9
 
@@ -29,7 +32,7 @@ _Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class ImportArgs(Arguments):
-    """Arguments of `import_usage`."""
+    """What an import is told, beside paths."""
 
     format: str
     since: str | None = None
@@ -46,6 +49,17 @@ class ImportResult(Result):
 
     omitted_when_null: ClassVar[frozenset[str]] = frozenset({"coverage"})
     told_last: ClassVar[tuple[str, ...]] = ("synthetic", "provenance")
+    unlisted: ClassVar[frozenset[str]] = frozenset(
+        {"repeated", "buckets", "buckets_without_request_count", "cached_input_tokens", "batch_receipts", "synthetic"}
+    )
+    in_full_only: ClassVar[frozenset[str]] = frozenset({"batch_receipts"})
+    usual: ClassVar[Mapping[str, object]] = {
+        "already_known": 0,
+        "repeated": 0,
+        "buckets": 0,
+        "buckets_without_request_count": 0,
+        "synthetic": False,
+    }
 
     source: str
     dry_run: bool
@@ -72,6 +86,20 @@ class ImportResult(Result):
     reasons: dict[str, str]
     synthetic: bool = False
     provenance: Provenance
+
+    def shortened(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Also without all but the largest models and most frequent reasons, and without what is said twice."""
+        fields = super().shortened(fields)
+        for name in ("models", "skipped"):
+            first_of(fields, name, _ROWS_IN_BRIEF)
+        fields["models"] = [_without_repeats(row) for row in fields["models"]]
+        return fields
+
+
+def _without_repeats(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a model without its id where that is its name, and without records where each is one request."""
+    same = {"model_id": row["model"], "records": row["request_count"]}
+    return {name: value for name, value in row.items() if name not in same or value != same[name]}
 
 
 async def import_usage(
@@ -120,40 +148,44 @@ async def import_usage(
     return _result(report)
 
 
-def brief(result: ImportResult) -> str:
-    """What was appended, what it adds up to, what was left out, and the four named fields."""
+def brief(result: ImportResult, advice: str = "", models: int = 5, reasons: int = 4) -> str:
+    """What was appended, what it adds up to, what was left out, `advice`, and the four named fields.
+
+    Names the `models` of the most tokens, and the `reasons` of what was left out most often.
+    """
     did = f"would append up to {result.records:,}" if result.dry_run else f"{result.appended:,} appended"
     known = f", {result.already_known:,} known already" if result.already_known else ""
     copies = f", {result.repeated:,} copies" if result.repeated else ""
     words = [f"{result.source}: {result.records:,} records in {_many(result.files, 'file')}: {did}{known}{copies}."]
     if result.records:
-        words.append(_figures_words(result))
+        words.append(_figures_words(result, models))
     if result.coverage is not None:
         stated = result.coverage
         words.append(
             f"Coverage {stated['coverage_bps'] / 100:.1f} % of the {stated['stated_tokens']:,} tokens that "
             f"{stated['stated_by']} states."
         )
-    told = ", ".join(f"{each['count']:,} {each['reason']}" for each in result.skipped[:4])
+    told = ", ".join(f"{each['count']:,} {each['reason']}" for each in result.skipped[:reasons])
     words += [f"Left out: {told}."] if told else []
     if result.batch_count:
         words.append(f"Signed by {_many(result.batch_count, 'batch receipt')}.")
-    return " ".join([*words, sentence(result.provenance)])
+    return " ".join([*words, *([advice] if advice else []), sentence(result.provenance)])
 
 
-def _figures_words(result: ImportResult) -> str:
+def _figures_words(result: ImportResult, most: int) -> str:
     tokens = f"{result.token_count:,} tokens ({result.cached_input_tokens:,} cached)"
     requests = f"{result.request_count:,} requests"
     if result.buckets:
         requests += f" in {_many(result.buckets, 'bucket')}"
     energy = "energy unknown" if result.energy_wh is None else energy_text(result.energy_wh)
-    models = [each for each in result.models if each["energy_wh"] is not None][:_MODELS_IN_TEXT]
+    models = [each for each in result.models if each["energy_wh"] is not None][:most]
     told = ", ".join(f"{each['model']} {significant((each['share_bps'] or 0) / 100)} %" for each in models)
     unknown = [each["model"] for each in result.models if each["energy_wh"] is None]
     words = f"{requests}, {tokens}: {energy}" + (f" ({told})." if told else ".")
     if unknown:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        words += f" No figures, reasons in the data: {', '.join(unknown[:3])}{more}."
+        shown = min(most, _UNKNOWN_IN_TEXT)
+        more = f" and {len(unknown) - shown} more" if len(unknown) > shown else ""
+        words += f" No figures, reasons in the data: {', '.join(unknown[:shown])}{more}."
     return words
 
 
@@ -197,7 +229,7 @@ def _result(report: ImportReport) -> ImportResult:
         energy_wh=energy,
         models=tuple(_model_row(name, model) for name, model in rows),
         skipped=tuple(
-            {"reason": reason, "count": count, "examples": report.examples.get(reason, [])}
+            {"reason": reason, "count": count, "examples": [as_name(each) for each in report.examples.get(reason, [])]}
             for reason, count in report.skipped.most_common()
         ),
         coverage=coverage,
@@ -211,7 +243,8 @@ def _result(report: ImportReport) -> ImportResult:
 def _model_row(name: str, model: ModelTotals) -> dict[str, Any]:
     energy = figure(None if model.energy_nwh is None else model.energy_nwh.scaled(_NANO))
     row: dict[str, Any] = {
-        "model": name,
+        # Whatever the source calls it.
+        "model": as_name(name, _LONGEST_NAME),
         "model_id": model.model_id if energy is not None else None,
         "records": model.records,
         "request_count": model.requests,

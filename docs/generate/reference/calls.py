@@ -23,6 +23,10 @@ __all__ = ["Called", "calls"]
 
 _USAGE = {"input_tokens": 3000, "output_tokens": 800}
 _STEP = {"step_id": "s1", "model": "gpt-oss-120b", "zone": "FR", "usage": _USAGE}
+_SESSION = (
+    ("claude-sonnet-4-6", {"input_tokens": 1204, "cache_read_input_tokens": 30_000, "output_tokens": 211}),
+    ("claude-haiku-4-5", {"input_tokens": 5200, "output_tokens": 1480}),
+)
 _RECEIPT = "<receipt_id of the operation above>"
 
 _DRAWN = re.compile(r'(\brs?_|"root_hex": ")[a-z0-9]{20,}|("checkpoint": ")[^"]+')
@@ -44,6 +48,7 @@ _EXAMPLES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("verify_receipt", {"receipt": _RECEIPT}),
     ("explain", {"subject": "wattproof/cpu-time"}),
     ("recommend_window", {"zones": ["FR", "SE"], "duration_minutes": 30, "deadline": "2026-11-05T18:00:00Z"}),
+    ("import_usage", {"format": "claude-code"}),
     ("check_claim", {"text": "Our assistant used 0.31 g CO2e a day, 40 % less than the year before."}),
     ("restate_period", {"period": "2026-11", "method": "ecologits/llm"}),
     ("export_evidence", {"since": "2026-11-01", "size": 1, "seed": "audit-2026"}),
@@ -63,6 +68,7 @@ _REFUSED: Mapping[str, Mapping[str, Any]] = {
     "verify_receipt": {"receipt": "r_unknown"},
     "explain": {"subject": "wattproof/cpu"},
     "recommend_window": {"zones": ["FRA"], "duration_minutes": 30, "deadline": "6h"},
+    "import_usage": {"format": "litellm", "paths": ["/etc/passwd"]},
     "check_claim": {"text": ""},
     "restate_period": {"period": "2026-13", "method": "wattproof/param"},
     "export_evidence": {"size": 100},
@@ -90,7 +96,8 @@ def calls() -> Mapping[str, tuple[Called | None, Called | None]]:
 
 
 async def _made(home: Path) -> Mapping[str, tuple[Called | None, Called | None]]:
-    installation = Installation(home / "home")
+    installation = Installation(home / "home", environ={"HOME": str(home / "user")})
+    _log_a_session(home / "user")
     async with Client(build_server(installation.open, PROFILES)) as client:
         await client.call_tool(
             "track_operation",
@@ -109,6 +116,29 @@ async def _made(home: Path) -> Mapping[str, tuple[Called | None, Called | None]]
             for name, arguments in _REFUSED.items()
         }
     return {name: (worked.get(name), failed.get(name)) for name in {**worked, **failed}}
+
+
+def _log_a_session(user: Path) -> None:
+    """Two answers in the log of Claude Code."""
+    folder = user / ".claude" / "projects" / "-home-ada-engine"
+    folder.mkdir(parents=True)
+    lines = [
+        {
+            "type": "assistant",
+            "sessionId": "0b2a3c44",
+            "cwd": "/home/ada/engine",
+            "timestamp": f"2026-11-04T10:3{minute}:00Z",
+            "message": {
+                "id": f"msg_{minute}",
+                "role": "assistant",
+                "model": model,
+                "stop_reason": "end_turn",
+                "usage": usage,
+            },
+        }
+        for minute, (model, usage) in enumerate(_SESSION)
+    ]
+    (folder / "0b2a3c44.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
 
 
 async def _called(

@@ -11,7 +11,7 @@ from wattproof.methodology.errors import InvalidInput
 from wattproof.resources.imports.files import Files
 from wattproof.resources.imports.records import Notes, UsageRecord
 
-__all__ = ["FORMATS", "Format", "Reader", "format_named"]
+__all__ = ["FORMATS", "Format", "Reader", "format_named", "user_home"]
 
 Reader = Callable[[Files, Notes, float], Iterator[UsageRecord]]
 """Files, notes, Unix seconds now -> records."""
@@ -41,8 +41,7 @@ class Format:
         if self.home is None:
             return ()
         moved = environ.get(self.moved_by or "", "").strip()
-        user = environ.get("HOME") or environ.get("USERPROFILE") or "~"
-        bases = [Path(each) for each in moved.split(",")] if moved else [Path(user).expanduser() / self.home]
+        bases = [Path(each) for each in moved.split(",")] if moved else [user_home(environ) / self.home]
         return tuple(base / folder for base in bases for folder in self.folders if (base / folder).is_dir())
 
 
@@ -59,6 +58,11 @@ FORMATS: Mapping[str, Format] = {
         Format("openrouter", "OpenRouter activity export", ("*.csv",)),
     )
 }
+
+
+def user_home(environ: Mapping[str, str]) -> Path:
+    """The home folder of the user."""
+    return Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
 
 
 def format_named(name: str) -> Format:

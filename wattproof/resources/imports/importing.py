@@ -157,9 +157,9 @@ def _files(request: ImportRequest, notes: Notes) -> Files:
 def _wanted(records: Iterator[UsageRecord], request: ImportRequest, notes: Notes) -> Iterator[UsageRecord]:
     for record in records:
         if request.since is not None and record.occurred_at < request.since:
-            notes.skip("before --since", record.occurred_at)
+            notes.skip("before since", record.occurred_at)
         elif request.until is not None and record.occurred_at >= request.until:
-            notes.skip("after --until", record.occurred_at)
+            notes.skip("after until", record.occurred_at)
         else:
             yield record
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from wattproof.server.auth.key_table import KeyTable
     from wattproof.server.auth.settings import OAuthSettings, Way
 
-__all__ = ["Entrance", "entrance_of", "key_store", "opened"]
+__all__ = ["FORWARDED", "Entrance", "entrance_of", "key_store", "opened"]
 
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+"""Headers that a proxy adds: the sender of a request is then somebody else than the peer."""
+
 _EVERYTHING = frozenset[str](SCOPES)
 _FIRST_SCOPE = "estimate"
 
@@ -53,7 +55,7 @@ class Entrance:
     async def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> Principal | Denial:
         """Who sends a request with these headers, or why it is refused."""
         if self.anyone:
-            if any(name in _FORWARDED for name, _ in headers):
+            if any(name in FORWARDED for name, _ in headers):
                 problem = "Without a token, forwarded requests are refused; start the server with one."
                 return Denial(403, problem, challenged=False)
             return _local()

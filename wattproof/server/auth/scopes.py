@@ -18,6 +18,8 @@ TOOL_SCOPES: Mapping[str, Scope] = {
     "track_operation": "infer",
     "ledger_rows": "audit",
     "export_evidence": "audit",
+    # It also wants the user of this machine: see mcp_deps.
+    "import_usage": "admin",
     "restate_period": "audit",
     "summarize_ledger": "audit",
     # Also for a receipt that is pasted: the answer says whether this ledger holds it.
