@@ -149,7 +149,7 @@ def test_the_healthcheck_follows_a_server_over_http(tmp_path: Path) -> None:
         server.terminate()
         server.stderr.read()
 
-    assert while_serving == 0
+    assert while_serving
 
 
 def test_the_healthcheck_fails_where_nothing_answers_and_asks_nothing_over_stdio() -> None:
