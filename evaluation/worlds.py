@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -207,6 +208,35 @@ class _Forecasts:
         )
 
 
+async def _logs(world: World) -> None:
+    """Somebody who used Claude Code yesterday: two sessions, one of them on another model."""
+    user = world.installation.home.parent / "user"
+    folder = user / ".claude" / "projects" / "-home-ada-engine"
+    folder.mkdir(parents=True)
+    world.installation.environ["HOME"] = str(user)
+    for session, model, answers in (("s-1", "claude-sonnet-4-6", 12), ("s-2", "claude-haiku-4-5", 8)):
+        lines = [_logged(session, model, at) for at in range(answers)]
+        (folder / f"{session}.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+
+
+def _logged(session: str, model: str, at: int) -> dict[str, Any]:
+    """One answer as Claude Code logs it."""
+    usage = {"input_tokens": 200, "cache_read_input_tokens": 20_000, "output_tokens": 300}
+    return {
+        "type": "assistant",
+        "sessionId": session,
+        "cwd": "/home/ada/engine",
+        "timestamp": f"2026-11-04T10:{at:02}:00Z",
+        "message": {
+            "id": f"msg_{session}_{at}",
+            "role": "assistant",
+            "model": model,
+            "stop_reason": "end_turn",
+            "usage": usage,
+        },
+    }
+
+
 _PREPARED: dict[str, Callable[[World], Awaitable[None]]] = {
     "bare": _nothing,
     "market": _nothing,
@@ -215,4 +245,5 @@ _PREPARED: dict[str, Callable[[World], Awaitable[None]]] = {
     "failing": _failing,
     "down": _down,
     "forecast": _forecast,
+    "logs": _logs,
 }

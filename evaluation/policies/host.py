@@ -168,3 +168,21 @@ async def empty_ledger(agent: Agent) -> Answer:
     except CannotRead:
         energy = None
     return {"requests": seen.number("request_count", r"([\d,]+) requests?"), "energy_wh": energy}
+
+
+@policy("host-my-own-logs")
+async def my_own_logs(agent: Agent) -> Answer:
+    seen = await agent.call("import_usage", format="claude-code")
+    would = seen.number("records", r"would append up to ([\d,]+)")
+    seen = await agent.call("import_usage", format="claude-code", dry_run=False)
+    appended = seen.number("appended", r"([\d,]+) appended")
+    seen = await agent.call("import_usage", format="claude-code", dry_run=False)
+    twice = seen.number("appended", r"([\d,]+) appended")
+    seen = await agent.call("summarize_ledger", since="2026-11-01", until="2026-12-01", group_by="model")
+    return {
+        "would": would,
+        "appended": appended,
+        "twice": twice,
+        "requests": seen.number("request_count", r"([\d,]+) requests?"),
+        "by_model": seen.says("claude-sonnet-4-6", "claude-haiku-4-5"),
+    }
