@@ -15,6 +15,7 @@ from wattproof.server import (
     cli_completion,
     cli_corrections,
     cli_estimate,
+    cli_evidence,
     cli_export,
     cli_hosts,
     cli_import,
@@ -128,6 +129,7 @@ _GROUPS = {
             ("entries", cli_export.export_entries),
             ("receipts", cli_export.export_receipts),
             ("sample", cli_export.export_sample),
+            ("evidence", cli_evidence.export_evidence),
         ),
     ),
     "embedded": _Group(

@@ -7,15 +7,14 @@ A sample is drawn so that anyone can draw it again: the entries whose ``SHA-256(
 from __future__ import annotations
 
 import asyncio
-import csv
 import heapq
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wattproof.methodology.errors import InvalidInput
 from wattproof.methodology.integers import AMOUNTS
@@ -24,6 +23,12 @@ from wattproof.resources.ledger.queries import find, head, inclusion
 from wattproof.resources.ledger.reading import Readers
 from wattproof.resources.ledger.record_proofs import record_proof
 from wattproof.resources.ledger.schema import ENTRY_COLUMNS
+from wattproof.resources.receipts.pack import COUNTED_KINDS
+from wattproof.resources.receipts.pack.cells import line as line_of
+from wattproof.resources.receipts.pack.cells import neutral
+
+if TYPE_CHECKING:
+    from wattproof.resources.ledger.pack_rows import PackRows
 
 __all__ = ["COLUMNS", "EntryFilter", "Exports", "TableFormat", "Write", "neutral"]
 
@@ -32,9 +37,6 @@ Write = Callable[[str], object]
 """Takes the next piece of text."""
 
 MAX_SAMPLE = 1000
-
-# What a total counts: neither statements about keys nor about other entries.
-_COUNTED_KINDS = ("inference", "recorded", "imported", "adjustment")
 
 _TEXT_OF_AMOUNT = {field: -len(str(int(units))) + 1 for field, units in AMOUNTS.values()}
 _PLAIN = (
@@ -97,7 +99,8 @@ _SELECT = f"SELECT {', '.join(f'e.{name}' for name in ENTRY_COLUMNS)} FROM entry
 class EntryFilter:
     """Which entries: [since, until) as RFC 3339 UTC instants, and equal to whatever else is given.
 
-    Without `kinds` those that totals count: an export adds up to the summary.
+    Without `kinds` those that totals count: an export adds up to the summary. `before`: of the first so many
+    entries of the log.
     """
 
     since: str | None = None
@@ -111,7 +114,8 @@ class EntryFilter:
     operation_id: str | None = None
     status: str | None = None
     tag: str | None = None
-    kinds: tuple[str, ...] = _COUNTED_KINDS
+    kinds: tuple[str, ...] = COUNTED_KINDS
+    before: int | None = None
 
 
 _EQUAL = ("provider", "model", "zone", "method_id", "source", "project", "operation_id", "status")
@@ -122,6 +126,13 @@ class Exports:
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
+
+    @cached_property
+    def pack(self) -> PackRows:
+        """What an evidence pack takes from the ledger."""
+        from wattproof.resources.ledger.pack_rows import PackRows
+
+        return PackRows(self._readers)
 
     async def entries(self, log_id: str, wanted: EntryFilter, form: TableFormat, write: Write) -> int:
         """Write entries in the order of the log, as CSV with a header or as JSON Lines; returns how many.
@@ -157,7 +168,7 @@ def _write_entries(
     count = 0
     line = _csv_line if form == "csv" else _json_line
     if form == "csv":
-        write(_cells(COLUMNS))
+        write(line_of(COLUMNS))
     for fields in _entries(connection, log_id, wanted):
         write(line(fields))
         count += 1
@@ -171,10 +182,11 @@ def _entries(connection: sqlite3.Connection, log_id: str, wanted: EntryFilter) -
         yield dict(zip(ENTRY_COLUMNS, row, strict=True))
 
 
-def _where(log_id: str, wanted: EntryFilter) -> tuple[str, list[str]]:
+def _where(log_id: str, wanted: EntryFilter) -> tuple[str, list[str | int]]:
     conditions = ["e.log_id = ?", f"e.kind IN ({', '.join('?' * len(wanted.kinds))})"]
-    values = [log_id, *wanted.kinds]
+    values: list[str | int] = [log_id, *wanted.kinds]
     for condition, value in (
+        ("e.seq < ?", wanted.before),
         ("e.occurred_at >= ?", wanted.since),
         ("e.occurred_at < ?", wanted.until),
         *((f"e.{name} = ?", getattr(wanted, name)) for name in _EQUAL),
@@ -216,7 +228,7 @@ def _csv_line(row: Mapping[str, Any]) -> str:
             exact = None if amount is None else Decimal(amount).scaleb(_TEXT_OF_AMOUNT[field])
             fields[f"{field}{end}"] = exact if exact is None else f"{exact:f}"
     # Numbers may begin with a minus: an adjustment is a difference.
-    return _cells([neutral(fields[name]) if name in _TEXTS else fields[name] for name in COLUMNS])
+    return line_of([neutral(fields[name]) if name in _TEXTS else fields[name] for name in COLUMNS])
 
 
 _TEXTS = (
@@ -228,18 +240,6 @@ _TEXTS = (
     }
     - {f"{field}{end}" for field, _ in AMOUNTS.values() for end in ("", "_low", "_high")}
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def neutral(value: Any) -> Any:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _cells(values: Any) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue()
 
 
 def _write_receipts(connection: sqlite3.Connection, log_id: str, wanted: EntryFilter, write: Write) -> tuple[int, int]:

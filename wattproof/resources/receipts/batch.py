@@ -49,6 +49,7 @@ __all__ = [
     "read_record",
     "record_text",
     "require_member",
+    "token_operands",
 ]
 
 RECORD_SCHEMA = "wattproof-record/1"
@@ -207,7 +208,7 @@ def expanded(
         KeyError, TypeError, ValueError: record or group is malformed.
     """
     usage: dict[str, int] = dict(zip(USAGE_COUNTS, record["usage"], strict=True))
-    operands = [*group["operands"], *_token_operands(usage)] if group["operands"] else []
+    operands = [*group["operands"], *token_operands(record["usage"])] if group["operands"] else []
     return {
         **{name: group[name] for name in _SHARED},
         "schema": SCHEMA,
@@ -241,7 +242,9 @@ def expanded(
     }
 
 
-def _token_operands(usage: Mapping[str, int]) -> list[dict[str, Any]]:
+def token_operands(counts: Sequence[int]) -> list[dict[str, Any]]:
+    """The operands that are token counts, from the usage of a record (counts in the order of USAGE_COUNTS)."""
+    usage = dict(zip(USAGE_COUNTS, counts, strict=True))
     return [
         {"name": name, "value": usage[name], "exp10": 0, "unit": "token", "source_id": "usage"}
         for name in SCALED_COUNTS
