@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,15 +96,21 @@ def _judged(
         document = jwks or pack.json("jwks.json")
         vkeys = verifier_keys(vkey or pack.text("log.vkey"))
         given = Given(keys=keys_from_jwks(document), limits=key_times(document), vkeys=vkeys, now=now)
-        manifest = _manifest(pack, given.keys)
-        review = Review(pack, given, manifest)
-        out.writelines(line + "\n" for line in _lines(pack, review, older))
+        review = Review(pack, given, _manifest(pack, given.keys))
     except (WattproofError, UnicodeError, RecursionError) as error:
         unknown = isinstance(error, VerificationFailed) and error.reason == "unknown_key"
         out.write(f"{'NOT ESTABLISHED' if unknown else 'FAILED'}: {escaped(str(error))}\n")
         return EXIT_NOT_ESTABLISHED if unknown else EXIT_FAILED
+    try:
+        out.writelines(line + "\n" for line in _lines(pack, review, older))
+    except (WattproofError, OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
+        review.fail(f"The rest cannot be judged: {error}")
     if jwks is None or vkey is None:
         out.write("keys         taken from this pack: compare them with those that the issuer publishes\n")
+    return _concluded(review, out)
+
+
+def _concluded(review: Review, out: TextIO) -> int:
     for word, found, count in (
         ("WRONG", review.wrong, review.counts["wrong"]),
         ("OPEN", review.unsettled, review.counts["unsettled"]),
