@@ -373,3 +373,20 @@ def test_a_file_in_the_place_of_a_pack_is_no_crash(
     half = copytree(folder, tmp_path / "half")
     (half / "manifest.jws").unlink()
     assert reviewer.check(half)[0] == 1
+
+
+def test_an_operation_of_more_steps_than_it_lists_is_added_up(
+    wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
+) -> None:
+    assert wattproof("operation", "begin", "many").returncode == 0
+    for part in range(4):
+        steps = [{**STEPS[0], "step_id": f"m{part}-{n}"} for n in range(100)]
+        assert wattproof("operation", "record", "many", "--steps", json.dumps(steps)).returncode == 0
+    assert wattproof("operation", "end", "many").returncode == 0
+    packed(wattproof, tmp_path / "evidence.zip", "--since", "2026-11-21")
+    folder = reviewer.opened(tmp_path / "evidence.zip")
+    (listing,) = [json.loads(line) for line in (folder / "receipts.jsonl").read_text().splitlines()[-1:]]
+    assert parse(listing["jws"]).payload["operation"]["steps"] is None
+    status, text = judged(folder)
+    assert status == 0, text
+    assert "405 receipts, 405 signatures valid, 405 recomputed" in text

@@ -11,18 +11,17 @@ from typing import Any, cast
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.resources.receipts.batch import RecordProof
-from wattproof.resources.receipts.jws import parse
 from wattproof.resources.receipts.key_times import KeyTimes
 from wattproof.resources.receipts.log_evidence import LogGiven, judge_inclusion
 from wattproof.resources.receipts.merkle import leaf_hash
 from wattproof.resources.receipts.note import VerifierKey
-from wattproof.resources.receipts.operation import step_places
 from wattproof.resources.receipts.pack import COUNTED_KINDS, OTHER_PERIOD, RECEIPT, UNDRAWN
 from wattproof.resources.receipts.pack.batches import OpenBatch, batch_receipt
 from wattproof.resources.receipts.pack.cells import plain
 from wattproof.resources.receipts.pack.files import PackFiles, broken
 from wattproof.resources.receipts.pack.operands import Assumptions, read_table
 from wattproof.resources.receipts.pack.rows import Row, differences, read_row
+from wattproof.resources.receipts.pack.steps import places_of_steps
 from wattproof.resources.receipts.pack.sums import Sums, contradictions
 from wattproof.resources.receipts.tlog_proof import TlogProof
 from wattproof.resources.receipts.verdict import Verdict
@@ -59,6 +58,7 @@ class Review:
     _groups: dict[str, dict[str, Sums]] = field(default_factory=lambda: {"model": {}, "provider": {}})
     _assumed: Assumptions = field(default_factory=Assumptions)
     _steps: dict[int, str] = field(default_factory=dict[int, str])
+    _places: dict[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
     _batch: OpenBatch | None = None
     _drawn: list[int] = field(default_factory=list[int])
     _ranks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
@@ -123,13 +123,8 @@ class Review:
 
     def _find_steps(self) -> None:
         """Keep the receipts of the steps of the operations that are in the pack: they are added up."""
-        wanted: set[int] = set()
-        for line in self.pack.lines("receipts.jsonl"):
-            if line.get("kind") == "operation" and isinstance(line.get("jws"), str):
-                try:
-                    wanted.update(step_places(parse(line["jws"]).payload))
-                except VerificationFailed:
-                    continue  # judged when it comes by
+        self._places = places_of_steps(self.pack)
+        wanted = {place for places in self._places.values() for place in places}
         for line in self.pack.lines("receipts.jsonl") if wanted else ():
             if line.get("seq") in wanted and isinstance(line.get("jws"), str):
                 self._steps[line["seq"]] = line["jws"]
@@ -196,7 +191,7 @@ class Review:
             now=given.now,
             limits=given.limits,
             log=self._log(seq, line),
-            steps=self._steps_of(jws),
+            steps=[self._steps[place] for place in self._places.get(seq, ()) if place in self._steps],
             trust="given",
         )
         self._count(seq, report)
@@ -209,15 +204,6 @@ class Review:
     def _close_batch(self, seq: int) -> None:
         if self._batch is not None and seq < self._batch.end:
             self.fail(f"entry {seq}: a batch among the records of another")
-
-    def _steps_of(self, jws: str) -> tuple[str, ...]:
-        if not self._steps:
-            return ()
-        try:
-            places = step_places(parse(jws).payload)
-        except VerificationFailed:
-            return ()
-        return tuple(self._steps[place] for place in places if place in self._steps)
 
     def _judge_record(self, seq: int, text: str, line: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if isinstance(line.get("batch"), str):
