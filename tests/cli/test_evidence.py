@@ -176,6 +176,7 @@ def test_totals_are_those_of_the_summary(wattproof: Wattproof, ledger: str, tmp_
     with ZipFile(tmp_path / "evidence.zip") as pack:
         totals = json.loads(pack.read("totals.json"))
         assert pack.namelist()[0] == "README.txt"
+        assert "verifier/wattproof/methodology/data/2026-11/ecologits/LICENSE" in pack.namelist()
     assert totals["summary"] == json.loads(wattproof("summary", "--json", "--full").stdout)
     by_model = json.loads(wattproof("summary", "--json", "--full", "--group-by", "model").stdout)
     assert totals["by_model"] == by_model["groups"]

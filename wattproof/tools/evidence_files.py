@@ -36,8 +36,8 @@ Check it in three commands
   python evidence/verify.py
 
 Needs Python 3.11 or newer. Exit status: 0 all in order, 1 something fails, 3 nothing fails and something cannot be
-established. verify.py and verifier/ are source text of wattproof {version} (Apache-2.0); whoever does not want to run
-what came with the evidence installs that version from elsewhere and runs
+established. verify.py and verifier/ are source text of wattproof {version} (Apache-2.0; data in it have their terms
+beside them). Whoever does not want to run what came with the evidence installs that version from elsewhere and runs
 
   python -m wattproof.resources.receipts.pack evidence.zip
 
@@ -82,6 +82,11 @@ _CONSISTENCY = """\
 """
 
 
+_KINDS = frozenset({".py", ".json", ".toml"})
+# Data of others keeps its terms beside it.
+_TERMS = frozenset({"LICENSE", "NOTICE"})
+
+
 def readme(
     *,
     log_id: str,
@@ -115,7 +120,7 @@ def verifier_sources() -> Iterator[tuple[str, str]]:
     folders = ("methodology/**/*", "resources/receipts/*", "resources/receipts/pack/*")
     chosen = {root / "__init__.py", root / "resources/__init__.py"}
     for pattern in folders:
-        chosen.update(path for path in root.glob(pattern) if path.suffix in {".py", ".json", ".toml"})
+        chosen.update(path for path in root.glob(pattern) if path.suffix in _KINDS or path.name in _TERMS)
     for path in sorted(chosen):
         inside = path.relative_to(root.parent)
         if "claims" not in inside.parts and "__pycache__" not in inside.parts:
