@@ -124,7 +124,7 @@ async def test_doctor_says_how_callers_are_known_and_draws_no_secret(environ: di
     oauth = {
         "WATTPROOF_OAUTH_ISSUER": "https://login.example",
         "WATTPROOF_OAUTH_RESOURCE": "https://watt.example/mcp",
-        "WATTPROOF_OAUTH_JWKS": "https://login.example/jwks",
+        "WATTPROOF_OAUTH_JWKS": str(tmp_path / "jwks.json"),
         "WATTPROOF_INSTANCE_SECRET": "a-secret-that-is-long-enough-for-this",
     }
     assert await said(**oauth) == ("ok", "access tokens of https://login.example for https://watt.example/mcp")
