@@ -391,3 +391,18 @@ def test_an_operation_of_more_steps_than_it_lists_is_added_up(
     status, text = judged(folder)
     assert status == 0, text
     assert "405 receipts, 405 signatures valid, 405 recomputed" in text
+
+
+def test_a_log_whose_keys_were_changed_is_checked_with_all_of_them(
+    wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
+) -> None:
+    for role in ("issuer", "log"):
+        assert wattproof("ledger", "rotate-key", role).returncode == 0
+    assert wattproof("operation", "begin", "later").returncode == 0
+    assert wattproof("operation", "record", "later", "--steps", json.dumps(STEPS[:1])).returncode == 0
+    assert wattproof("operation", "end", "later").returncode == 0
+    packed(wattproof, tmp_path / "evidence.zip", "--from", str(tmp_path / "home" / "old.checkpoint"))
+    status, text = judged(reviewer.opened(tmp_path / "evidence.zip"))
+    assert status == 0, text
+    assert "2 are statements about keys" in text
+    assert "14 receipts, 14 signatures valid, 11 recomputed" in text

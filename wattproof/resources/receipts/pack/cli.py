@@ -172,6 +172,8 @@ def _lines(pack: PackFiles, review: Review, older: str | None) -> Iterator[str]:
             f"  of these   {counts['batches']:,} sign for a batch, {counts['without_figures']:,} state no figures: "
             "nothing to recompute"
         )
+    if counts["keys"]:
+        yield f"  of these   {counts['keys']:,} are statements about keys"
     for state, count in sorted(review.states.items()):
         if state != RECEIPT:
             yield escaped(f"  beside     {count:,} entries: {state[:80]}")

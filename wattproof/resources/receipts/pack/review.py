@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from wattproof.methodology.errors import InvalidInput, VerificationFailed
 from wattproof.resources.receipts.batch import RecordProof
+from wattproof.resources.receipts.key_statement import read_key_statement
 from wattproof.resources.receipts.key_times import KeyTimes
 from wattproof.resources.receipts.log_evidence import LogGiven, judge_inclusion
 from wattproof.resources.receipts.merkle import leaf_hash
@@ -31,6 +32,7 @@ from wattproof.resources.receipts.verify_record import verify_record
 __all__ = ["Given", "Review", "sample_of"]
 
 _TOLD = 20
+_UNREADABLE = {"bad_payload", "not_read", "unknown_schema"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,9 @@ class Review:
         self.counts["receipts"] += 1
         if isinstance(line.get("tlog_proof"), str):
             self._drawn.append(seq)
+        if kind == "key":
+            self._judge_key_statement(seq, text)
+            return
         payload = self._judge_record(seq, text, line) if text is record else self._judge_receipt(seq, text, line)
         if payload is None:
             return
@@ -182,6 +187,16 @@ class Review:
             if differing:
                 self.fail(f"entry {seq}: entries.csv and its receipt differ in {', '.join(differing)}")
             self.counts["rows_agree"] += not differing
+
+    def _judge_key_statement(self, seq: int, jws: str) -> None:
+        """What is said of a key has no figures: it was signed by a key of that time, or it was not."""
+        try:
+            read_key_statement(jws, self.given.keys)
+        except VerificationFailed as error:
+            (self.leave_open if error.reason == "unknown_key" else self.fail)(f"entry {seq}: {error}")
+            return
+        self.counts["signatures"] += 1
+        self.counts["keys"] += 1
 
     def _judge_receipt(self, seq: int, jws: str, line: Mapping[str, Any]) -> Mapping[str, Any] | None:
         given = self.given
@@ -199,7 +214,7 @@ class Review:
         if following is not None:
             self._close_batch(seq)
             self._batch = following
-        return report.payload if report.verdicts["arithmetic"].reason not in {"bad_payload", "not_read"} else None
+        return report.payload if report.verdicts["arithmetic"].reason not in _UNREADABLE else None
 
     def _close_batch(self, seq: int) -> None:
         if self._batch is not None and seq < self._batch.end:
