@@ -246,3 +246,32 @@ def test_an_operation_is_judged_alike(agree: Agree, make_payload: MakePayload, i
     assert agree(unlisted, steps=steps[::-1]).verdicts["arithmetic"][1] == "steps_missing"
     wrong = sign(total | {"operation": total["operation"] | {"count": 3}}, issuer)
     assert agree(wrong).verdicts["arithmetic"] == ("fail", "steps_contradict")
+
+
+@pytest.mark.parametrize("zone", ["unknown:operation", "DE"])
+def test_an_operation_without_steps_is_judged_alike(
+    agree: Agree, make_payload: MakePayload, issuer: Issuer, zone: str
+) -> None:
+    single = make_payload()
+    total: dict[str, Any] = single | {
+        "kind": "operation",
+        "method_id": "wattproof/operation-total@1.0.0",
+        "operands": [],
+        "zone": "none",
+        "outputs": dict.fromkeys(single["outputs"]),
+        "reasons": dict.fromkeys(single["outputs"], "known for 0 of 0 steps"),
+        "usage": {name: count if name == "usage_source" else 0 for name, count in single["usage"].items()},
+        "operation": {
+            "operation_id": "op_1",
+            "count": 0,
+            "root_hex": Frontier().root().hex(),
+            "steps": [],
+            "first_occurred_at": "2026-11-05T12:00:00Z",
+            "last_occurred_at": "2026-11-05T12:00:00Z",
+        },
+    }
+    total["grid"]["accounting"]["zone"] = zone
+
+    found = agree(sign(total, issuer)).verdicts["plausibility"]
+
+    assert found[1] == ("no_intensity" if zone == "unknown:operation" else "zone_differs")

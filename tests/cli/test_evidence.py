@@ -258,6 +258,7 @@ CHANGES: tuple[tuple[str, Callable[[str], str], str], ...] = (
 )
 
 
+@pytest.mark.slow
 def test_an_issuer_who_changes_a_file_and_signs_again_is_found_out(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -287,6 +288,7 @@ def test_a_pack_by_a_key_that_the_reviewer_does_not_know_is_not_established(
     assert "NOT ESTABLISHED" in text
 
 
+@pytest.mark.slow
 def test_a_sample_is_drawn_by_a_seed_that_is_named(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -299,6 +301,7 @@ def test_a_sample_is_drawn_by_a_seed_that_is_named(
     assert "7 entries: not drawn" in text
 
 
+@pytest.mark.slow
 def test_an_erased_receipt_is_said_to_be_missing_and_leaves_the_rest_standing(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -312,6 +315,7 @@ def test_an_erased_receipt_is_said_to_be_missing_and_leaves_the_rest_standing(
     assert "WRONG" not in text
 
 
+@pytest.mark.slow
 def test_a_period_takes_the_batch_that_signs_for_its_records(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -322,6 +326,7 @@ def test_a_period_takes_the_batch_that_signs_for_its_records(
     assert "entries 0 to 5 of 10" in text
 
 
+@pytest.mark.slow
 def test_a_period_without_entries_is_a_pack_too(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -351,6 +356,7 @@ def test_a_file_is_replaced_only_when_asked_and_left_whole_when_writing_fails(
     assert "Traceback" not in nowhere.stderr
 
 
+@pytest.mark.slow
 def test_without_pynacl_the_pack_says_what_to_install(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -376,6 +382,7 @@ def test_a_file_in_the_place_of_a_pack_is_no_crash(
     assert reviewer.check(half)[0] == 1
 
 
+@pytest.mark.slow
 def test_an_operation_of_more_steps_than_it_lists_is_added_up(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:
@@ -393,6 +400,7 @@ def test_an_operation_of_more_steps_than_it_lists_is_added_up(
     assert "405 receipts, 405 signatures valid, 405 recomputed" in text
 
 
+@pytest.mark.slow
 def test_a_log_whose_keys_were_changed_is_checked_with_all_of_them(
     wattproof: Wattproof, ledger: str, reviewer: Reviewer, tmp_path: Path
 ) -> None:

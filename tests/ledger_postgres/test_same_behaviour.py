@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+# Each has run on SQLite already, and CI runs them on two servers.
+pytestmark = pytest.mark.slow
+
 SHARED = Path(__file__).parent.parent / "ledger"
 
 

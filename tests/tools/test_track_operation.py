@@ -196,6 +196,24 @@ async def test_an_operation_without_steps_ends_too_and_says_that_it_had_none(ins
     assert payload["reasons"]["energy_nwh"] == "known for 0 of 0 steps"
 
 
+@pytest.mark.parametrize("steps", [(), ({**OSS, "model": "gpt-99"},)], ids=["no steps", "no figures"])
+async def test_an_operation_that_comes_to_no_intensity_is_no_implausible_one(
+    installation: Installation, steps: tuple[dict[str, Any], ...]
+) -> None:
+    async with installation.open() as deps:
+        await track(deps, "begin")
+        if steps:
+            await track(deps, "record", *steps)
+        result = await track(deps, "end")
+        ledger, whole, given = await receipts(deps, result)
+        report = verify_receipt(whole, keys_from_jwks(ledger.jwks), steps=given)
+    assert (report.verdicts["plausibility"].verdict, report.verdicts["plausibility"].reason) == (
+        "unknown",
+        "no_intensity",
+    )
+    assert [name for name, found in report.verdicts.items() if found.verdict == "fail"] == []
+
+
 async def test_a_parent_adds_up_its_children_and_ends_after_them(installation: Installation) -> None:
     async with installation.open() as deps:
         await track(deps, "begin", budget={"unit": "tokens", "limit": 10_000})

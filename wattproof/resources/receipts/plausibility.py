@@ -47,6 +47,8 @@ _SHORTEST_TIMED_S = 0.1
 _SHARE_OF_A_MOMENT_BPS = 5000
 _SHARE_OF_A_YEAR_BPS = 2000
 _CLOCK_SKEW_S = 300.0
+# Where an operation's steps have no intensity, its receipt holds the reading of this zone, which nothing rests on.
+_STAND_IN = "unknown:operation"
 _LONG_AGO_S = 400 * 86_400.0
 _NOT_A_MOMENT = ("annual", "mixture")
 # The age counts from the start of what was observed: an hour, and 15 minutes (live) or 3 hours (fresh) after its end.
@@ -118,11 +120,20 @@ def _reading_problem(accounting: Mapping[str, Any]) -> Verdict | None:
 
 def _same_place(payload: Mapping[str, Any]) -> Verdict | None:
     accounting = payload["grid"]["accounting"]
+    if _has_no_reading(payload):
+        return None
     if payload["zone"] != accounting["zone"]:
         return failed("zone_differs", f"The zone is {payload['zone']}, the reading is of {accounting['zone']}.")
     if payload["renewable_ratio_bps"] != accounting["renewable_ratio_bps"]:
         return failed("renewable_ratio_differs", "The renewable ratio is not the one of the reading.")
     return None
+
+
+def _has_no_reading(payload: Mapping[str, Any]) -> bool:
+    """Whether it is an operation whose steps come to no intensity: without steps, or without figures."""
+    energy, carbon = payload["outputs"]["energy_nwh"], payload["outputs"]["carbon_location_ng"]
+    nothing = energy is None or carbon is None or energy["median"] == 0
+    return nothing and payload["kind"] == "operation" and payload["grid"]["accounting"]["zone"] == _STAND_IN
 
 
 def _implied_intensity(payload: Mapping[str, Any], checks: list[Check]) -> Verdict | None:

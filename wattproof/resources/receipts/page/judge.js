@@ -223,8 +223,15 @@ function judgePlausibility(payload) {
   return weightiest ?? passed("It agrees with itself and with what is known of its zone, its tokens and its time.");
 }
 
+/** An operation whose steps come to no intensity: without steps, or without figures. */
+function hasNoReading({ kind, grid, outputs: { energy_nwh: energy, carbon_location_ng: carbon } }) {
+  const nothing = energy === null || carbon === null || energy.median === 0;
+  return nothing && kind === "operation" && grid.accounting.zone === "unknown:operation";
+}
+
 function samePlace(payload) {
   const reading = payload.grid.accounting;
+  if (hasNoReading(payload)) return null;
   if (payload.zone !== reading.zone) return failed("zone_differs", "The zone is not that of the reading.");
   if (payload.renewable_ratio_bps !== reading.renewable_ratio_bps) {
     return failed("renewable_ratio_differs", "The renewable ratio is not the one of the reading.");
