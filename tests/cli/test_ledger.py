@@ -171,6 +171,8 @@ def test_a_rotated_key_is_entered_and_the_ledger_stays_sound(wattproof: Wattproo
         (("rotate-key", "issuer", "--retire"), "--retire is given for the issuer key"),
         (("revoke", "x", "--since", "yesterday"), "--since is 'yesterday'; give a time in UTC"),
         (("revoke", "x"), "kid is 'x', which no key has"),
+        (("revoke", f"-{'x' * 42}"), f"kid is '-{'x' * 42}', which no key has"),
+        (("revoke", f"-{'x' * 42}", "--since", "2026-11-22T06:00:00Z"), "which no key has"),
     ],
 )
 def test_what_cannot_be_done_with_a_key_is_said(wattproof: Wattproof, arguments: tuple[str, ...], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,10 @@ _GROUPS = {
 }
 
 
+# RFC 7638, base64url.
+_KEY_ID = re.compile(r"-[A-Za-z0-9_-]{42}")
+
+
 def build_app() -> typer.Typer:
     """Every command of ``wattproof``."""
     app = typer.Typer(
@@ -169,8 +174,11 @@ def _grouped(group: _Group) -> typer.Typer:
 
 
 def _completed(arguments: Sequence[str]) -> list[str]:
-    """`--plot` alone draws in the terminal; its parser wants a value."""
+    """`--plot` alone draws in the terminal; its parser wants a value. A key's id may begin with `-` as an option does."""
     given = list(arguments)
+    if given[:2] == ["ledger", "revoke"]:
+        ids = [word for word in given if _KEY_ID.fullmatch(word)]
+        return [word for word in given if word not in ids] + (["--", *ids] if ids else [])
     for place, word in enumerate(given):
         if word == "--plot" and (place + 1 == len(given) or given[place + 1].startswith("--")):
             return [*given[: place + 1], "-", *given[place + 1 :]]
