@@ -174,7 +174,7 @@ def _grouped(group: _Group) -> typer.Typer:
 
 
 def _completed(arguments: Sequence[str]) -> list[str]:
-    """`--plot` alone draws in the terminal; its parser wants a value. A key's id may begin with `-` as an option does."""
+    """What the parser takes: `--plot` alone wants a value, and a key's id that begins with `-` is no option."""
     given = list(arguments)
     if given[:2] == ["ledger", "revoke"]:
         ids = [word for word in given if _KEY_ID.fullmatch(word)]
