@@ -20,8 +20,8 @@ async def sequence(ledger: Ledger, scope: Any, drawn: frozenset[int] | None = No
 
 
 async def test_the_entries_of_a_period_lead_to_the_signed_root(ledger: Ledger, drafts: Any) -> None:
-    for day in (20, 21, 22, 21, 23):
-        await drafts.settle(ledger, f"r{day}-{id(object())}", occurred_at=f"2026-11-{day}T00:00:00Z")
+    for number, day in enumerate((20, 21, 22, 21, 23)):
+        await drafts.settle(ledger, f"r{number}", occurred_at=f"2026-11-{day}T00:00:00Z")
     note = await ledger.log.checkpoint("local")
     scope = await ledger.exports.pack.scope("local", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z", note)
     assert (scope.first, scope.end, scope.size) == (1, 4, 5)
