@@ -130,6 +130,7 @@ def environment(home: str) -> dict[str, str]:
         "WATTPROOF_HOME": home,
         "WATTPROOF_OFFLINE": "1",
         "WATTPROOF_HTTP_TOKEN": TOKEN,
+        "WATTPROOF_LIMITS": "calls=off runs=off",
     }
 
 
