@@ -19,13 +19,16 @@ FOLDER = Path(__file__).parent
 
 
 def run(script: Path) -> dict[str, Any]:
-    """The JSON that one benchmark prints; a missed target is in it, so its exit status is not an error here."""
+    """The JSON that one benchmark prints; a missed target is in it, so its exit status is not an error here.
+
+    One that prints none could not be run: that is what the report then says of it.
+    """
     print(f"{script.stem} ...", file=sys.stderr, flush=True)
     done = subprocess.run([sys.executable, str(script), "--json"], stdout=subprocess.PIPE, text=True, check=False)
     try:
         return json.loads(done.stdout)
     except json.JSONDecodeError:
-        sys.exit(f"{script.name} printed no JSON (exit status {done.returncode})")
+        return {"error": f"{script.name} printed no JSON (exit status {done.returncode})"}
 
 
 def commit() -> str:
